@@ -1,0 +1,3 @@
+//! crates/glossa
+
+fn main() {}

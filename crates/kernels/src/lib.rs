@@ -1,0 +1,9 @@
+//! Every line that depends on an instruction set, and all `unsafe`: weight layouts, the thread pool, mapped files, the ops.
+//!
+//! It must not know layers, requests or text. `model` composes the ops of [`Backend`] into the forward pass.
+
+#![expect(unsafe_code, reason = "this is the one crate that may; every block says who guarantees what")]
+
+mod storage;
+
+pub use storage::{Bytes, DenseFormat, DenseMatrix, GateUp, Mxfp4Layout, Mxfp4Matrix};
