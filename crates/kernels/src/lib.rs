@@ -4,6 +4,15 @@
 
 #![expect(unsafe_code, reason = "this is the one crate that may; every block says who guarantees what")]
 
+mod backend;
+mod cpu;
+pub mod decode;
+mod pool;
+mod reference;
 mod storage;
 
+pub use backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, Routing, RotaryTable};
+pub use cpu::{Cpu, Isa, IsaKind};
+pub use pool::Pool;
+pub use reference::Reference;
 pub use storage::{Bytes, DenseFormat, DenseMatrix, GateUp, Mxfp4Layout, Mxfp4Matrix};

@@ -1,0 +1,234 @@
+//! Attention of a group of queries over a block-wise cache: online softmax that starts from the sink.
+//!
+//! Must not know layers or sequences. Per block of 64 positions: scores of four queries at a time from transposed keys, the
+//! running maximum and sum updated once, then the values weighted in. Formula: the online softmax of arXiv 1805.02867, begun
+//! with maximum = sink, sum = 1, accumulator = 0, so that the sink takes part without carrying a value.
+
+use std::collections::VecDeque;
+
+use super::kv::{BLOCK_POSITIONS, Block};
+use super::lanes::Lanes;
+
+/// Queries that share a register tile.
+const TILE_QUERIES: usize = 4;
+
+/// One key/value head and a run of consecutive query rows with all query heads that read it.
+pub(super) struct Job<'a, T> {
+    pub(super) blocks: &'a VecDeque<Block<T>>,
+    pub(super) dropped_blocks: usize,
+    pub(super) kv_head: usize,
+    pub(super) head_dim: usize,
+    pub(super) padded_dim: usize,
+    pub(super) window: Option<usize>,
+    /// Position of the first query row.
+    pub(super) position: usize,
+    /// Query rows.
+    pub(super) rows: usize,
+    /// Query heads per key/value head.
+    pub(super) group: usize,
+    /// First query head's sink; `group` sinks follow one another.
+    pub(super) sinks: &'a [f32],
+    /// The group's queries of the first row; rows are `stride` apart.
+    pub(super) queries: *const f32,
+    /// Where the group's results of the first row go; rows are `stride` apart.
+    pub(super) out: *mut f32,
+    pub(super) stride: usize,
+    /// Working memory of [`scratch_len`] values.
+    pub(super) scratch: *mut f32,
+}
+
+/// Values of working memory for a job: per query `head_dim` scaled queries, 64 scores, an accumulator, maximum and sum.
+pub(super) fn scratch_len(queries: usize, padded_dim: usize) -> usize {
+    queries.next_multiple_of(TILE_QUERIES) * (2 * padded_dim + BLOCK_POSITIONS + 2)
+}
+
+/// An element of the cache that widens to f32 lanes.
+pub(super) trait Stored: Copy {
+    /// # Safety
+    /// As for [`Lanes`].
+    unsafe fn load<L: Lanes>(from: *const Self) -> L::V;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(from: *const Self) -> L::V {
+        // SAFETY: as required.
+        unsafe { L::load(from) }
+    }
+}
+
+impl Stored for u16 {
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(from: *const Self) -> L::V {
+        // SAFETY: as required.
+        unsafe { L::load_bf16(from.cast()) }
+    }
+}
+
+struct Scratch {
+    /// `[queries][padded_dim]`, scaled by 1/sqrt(head_dim).
+    queries: *mut f32,
+    /// `[queries][64]`: scores, then weights.
+    scores: *mut f32,
+    /// `[queries][padded_dim]`.
+    sums: *mut f32,
+    /// `[queries]`.
+    greatest: *mut f32,
+    /// `[queries]`.
+    total: *mut f32,
+}
+
+/// Computes a [`Job`].
+///
+/// # Safety
+/// The job's pointers hold what it says, its blocks hold every position its queries see, and nobody else touches the results
+/// meanwhile.
+#[inline(always)]
+pub(super) unsafe fn attend<L: Lanes, T: Stored>(job: &Job<'_, T>) {
+    // SAFETY: as required; every index stays below what `scratch_len` and the block shapes allow.
+    unsafe {
+        let count = job.rows * job.group;
+        let padded_count = count.next_multiple_of(TILE_QUERIES);
+        let scratch = Scratch {
+            queries: job.scratch,
+            scores: job.scratch.add(padded_count * job.padded_dim),
+            sums: job.scratch.add(padded_count * (job.padded_dim + BLOCK_POSITIONS)),
+            greatest: job.scratch.add(padded_count * (2 * job.padded_dim + BLOCK_POSITIONS)),
+            total: job.scratch.add(padded_count * (2 * job.padded_dim + BLOCK_POSITIONS + 1)),
+        };
+        begin(job, &scratch, padded_count);
+        let last = job.position + job.rows - 1;
+        let first = job.window.map_or(0, |window| (job.position + 1).saturating_sub(window));
+        for block in first / BLOCK_POSITIONS..=last / BLOCK_POSITIONS {
+            let data = &job.blocks[block - job.dropped_blocks];
+            let keys = data.keys.as_ptr().add(job.kv_head * job.head_dim * BLOCK_POSITIONS);
+            let values = data.values.as_ptr().add(job.kv_head * job.padded_dim * BLOCK_POSITIONS);
+            for tile in (0..padded_count).step_by(TILE_QUERIES) {
+                score::<L, T>(job, &scratch, tile, keys);
+            }
+            for query in 0..count {
+                weigh::<L, T>(job, &scratch, query, block * BLOCK_POSITIONS);
+            }
+            for tile in (0..padded_count).step_by(TILE_QUERIES) {
+                accumulate::<L, T>(job, &scratch, tile, values);
+            }
+        }
+        for query in 0..count {
+            let out = job.out.add(query / job.group * job.stride + query % job.group * job.head_dim);
+            let scale = 1.0 / *scratch.total.add(query);
+            for i in 0..job.head_dim {
+                *out.add(i) = *scratch.sums.add(query * job.padded_dim + i) * scale;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn begin<T>(job: &Job<'_, T>, scratch: &Scratch, padded_count: usize) {
+    let scale = 1.0 / (job.head_dim as f32).sqrt();
+    // SAFETY: `attend`'s contract. Queries that only fill the tile stay zero.
+    unsafe {
+        scratch.queries.write_bytes(0, padded_count * (2 * job.padded_dim + BLOCK_POSITIONS));
+        for query in 0..job.rows * job.group {
+            let from = job.queries.add(query / job.group * job.stride + query % job.group * job.head_dim);
+            for i in 0..job.head_dim {
+                *scratch.queries.add(query * job.padded_dim + i) = *from.add(i) * scale;
+            }
+            *scratch.greatest.add(query) = job.sinks[query % job.group];
+            *scratch.total.add(query) = 1.0;
+        }
+    }
+}
+
+/// Scores of four queries against all 64 positions of a block.
+#[inline(always)]
+unsafe fn score<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, tile: usize, keys: *const T) {
+    // SAFETY: `attend`'s contract.
+    unsafe {
+        for part in (0..BLOCK_POSITIONS).step_by(2 * L::WIDTH) {
+            let mut sums = [[L::splat(0.0); 2]; TILE_QUERIES];
+            for i in 0..job.head_dim {
+                let row = keys.add(i * BLOCK_POSITIONS + part);
+                let keys = [T::load::<L>(row), T::load::<L>(row.add(L::WIDTH))];
+                for q in 0..TILE_QUERIES {
+                    let query = L::splat(*scratch.queries.add((tile + q) * job.padded_dim + i));
+                    sums[q][0] = L::fma(query, keys[0], sums[q][0]);
+                    sums[q][1] = L::fma(query, keys[1], sums[q][1]);
+                }
+            }
+            for q in 0..TILE_QUERIES {
+                let to = scratch.scores.add((tile + q) * BLOCK_POSITIONS + part);
+                L::store(to, sums[q][0]);
+                L::store(to.add(L::WIDTH), sums[q][1]);
+            }
+        }
+    }
+}
+
+/// Turns a query's scores into weights under the running maximum, and rescales what was summed before.
+#[inline(always)]
+unsafe fn weigh<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, query: usize, block_start: usize) {
+    let position = job.position + query / job.group;
+    let first = job.window.map_or(0, |window| (position + 1).saturating_sub(window));
+    let seen_from = first.saturating_sub(block_start).min(BLOCK_POSITIONS);
+    let seen_to = (position + 1).saturating_sub(block_start).min(BLOCK_POSITIONS);
+    // SAFETY: `attend`'s contract.
+    unsafe {
+        let scores = std::slice::from_raw_parts_mut(scratch.scores.add(query * BLOCK_POSITIONS), BLOCK_POSITIONS);
+        if seen_from >= seen_to {
+            scores.fill(0.0);
+            return;
+        }
+        scores[..seen_from].fill(f32::NEG_INFINITY);
+        scores[seen_to..].fill(f32::NEG_INFINITY);
+        let mut greatest = L::splat(*scratch.greatest.add(query));
+        for i in (0..BLOCK_POSITIONS).step_by(L::WIDTH) {
+            greatest = L::max(greatest, L::load(scores.as_ptr().add(i)));
+        }
+        let greatest = L::reduce_max(greatest);
+        let mut total = L::splat(0.0);
+        for i in (0..BLOCK_POSITIONS).step_by(L::WIDTH) {
+            let to = scores.as_mut_ptr().add(i);
+            let weight = L::exp(L::sub(L::load(to), L::splat(greatest)));
+            L::store(to, weight);
+        }
+        scores[..seen_from].fill(0.0);
+        scores[seen_to..].fill(0.0);
+        for i in (0..BLOCK_POSITIONS).step_by(L::WIDTH) {
+            total = L::add(total, L::load(scores.as_ptr().add(i)));
+        }
+        let shrink = (*scratch.greatest.add(query) - greatest).exp();
+        *scratch.total.add(query) = *scratch.total.add(query) * shrink + L::reduce_add(total);
+        *scratch.greatest.add(query) = greatest;
+        if shrink != 1.0 {
+            for i in (0..job.padded_dim).step_by(L::WIDTH) {
+                let sum = scratch.sums.add(query * job.padded_dim + i);
+                L::store(sum, L::mul(L::load(sum), L::splat(shrink)));
+            }
+        }
+    }
+}
+
+/// Adds the weighted values of a block to four queries' sums.
+#[inline(always)]
+unsafe fn accumulate<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, tile: usize, values: *const T) {
+    // SAFETY: `attend`'s contract; `padded_dim` is a multiple of 16, hence of every vector's width.
+    unsafe {
+        for part in (0..job.padded_dim).step_by(L::WIDTH) {
+            let mut sums = [L::splat(0.0); TILE_QUERIES];
+            for q in 0..TILE_QUERIES {
+                sums[q] = L::load(scratch.sums.add((tile + q) * job.padded_dim + part));
+            }
+            for position in 0..BLOCK_POSITIONS {
+                let value = T::load::<L>(values.add(position * job.padded_dim + part));
+                for q in 0..TILE_QUERIES {
+                    let weight = L::splat(*scratch.scores.add((tile + q) * BLOCK_POSITIONS + position));
+                    sums[q] = L::fma(weight, value, sums[q]);
+                }
+            }
+            for q in 0..TILE_QUERIES {
+                L::store(scratch.sums.add((tile + q) * job.padded_dim + part), sums[q]);
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The table of instruction sets: one row each, chosen once per process at run time. It must not know what is computed when.
+//!
+//! To add an instruction set: implement [`Lanes`](super::lanes::Lanes), add a line to `instances!` below and to `IsaKind`.
+
+use super::attention;
+use super::dot;
+use super::lanes;
+use super::rows;
+use super::tile;
+use crate::storage::{DenseFormat, Mxfp4Layout};
+
+/// The instruction sets that kernels exist for, slowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IsaKind {
+    /// Plain Rust; runs everywhere.
+    Scalar,
+    /// AVX2 with FMA and F16C.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL.
+    Avx512,
+}
+
+/// The kernels of one instruction set. Only [`Isa::get`] hands it out, after detection, so calling them is sound as far as
+/// the instruction set goes; each entry's own requirements stand at the generic function it instantiates.
+pub struct Isa {
+    /// Which instruction set this is.
+    pub kind: IsaKind,
+    pub(super) dot_dense: unsafe fn(DenseFormat, *const u8, usize, *const f32) -> f32,
+    pub(super) dot_mxfp4: unsafe fn(Mxfp4Layout, *const u8, *const u8, usize, *const f32) -> f32,
+    pub(super) decode_dense: unsafe fn(DenseFormat, *const u8, usize, usize, *mut f32),
+    pub(super) decode_mxfp4: unsafe fn(Mxfp4Layout, *const u8, *const u8, usize, usize, *mut f32),
+    pub(super) multiply: unsafe fn(&tile::Product),
+    /// Rows of a register tile: panels are padded to a multiple of it.
+    pub(super) tile_rows: usize,
+    pub(super) rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
+    pub(super) add_scaled: unsafe fn(&[f32], f32, &mut [f32]),
+    pub(super) swiglu: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
+    pub(super) attend_f32: unsafe fn(&attention::Job<'_, f32>),
+    pub(super) attend_bf16: unsafe fn(&attention::Job<'_, u16>),
+}
+
+impl IsaKind {
+    /// All kinds, slowest first.
+    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+
+    /// The name that users give.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this processor has the instruction set.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+
+    /// The kinds that this processor has, slowest first.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|kind| kind.is_available()).collect()
+    }
+
+    /// The fastest kind that this processor has.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::available().last().copied().unwrap_or(Self::Scalar)
+    }
+}
+
+impl Isa {
+    /// The kernels of an instruction set, or `None` when this processor lacks it.
+    #[must_use]
+    pub fn get(kind: IsaKind) -> Option<&'static Self> {
+        if !kind.is_available() {
+            return None;
+        }
+        match kind {
+            IsaKind::Scalar => Some(&scalar::TABLE),
+            #[cfg(target_arch = "x86_64")]
+            IsaKind::Avx2 => Some(&avx2::TABLE),
+            #[cfg(target_arch = "x86_64")]
+            IsaKind::Avx512 => Some(&avx512::TABLE),
+            #[cfg(not(target_arch = "x86_64"))]
+            IsaKind::Avx2 | IsaKind::Avx512 => None,
+        }
+    }
+}
+
+/// Instantiates every generic kernel for one instruction set; the generics are `inline(always)`, so that they are compiled
+/// with the features named here.
+macro_rules! instances {
+    ($module:ident, $kind:ident, $lanes:ty, rows $rows:literal, tokens $tokens:literal, $(#[$feature:meta])?) => {
+        mod $module {
+            use super::*;
+
+            pub(super) static TABLE: Isa = Isa {
+                kind: IsaKind::$kind,
+                dot_dense,
+                dot_mxfp4,
+                decode_dense,
+                decode_mxfp4,
+                multiply,
+                tile_rows: $rows,
+                rms_norm,
+                add_scaled,
+                swiglu,
+                attend_f32,
+                attend_bf16,
+            };
+
+            instances!(@ $(#[$feature])? dot_dense, dot::dense::<$lanes>, (format: DenseFormat, row: *const u8, columns: usize, x: *const f32) -> f32);
+            instances!(@ $(#[$feature])? dot_mxfp4, dot::mxfp4::<$lanes>, (layout: Mxfp4Layout, blocks: *const u8, scales: *const u8, columns: usize, x: *const f32) -> f32);
+            instances!(@ $(#[$feature])? decode_dense, tile::decode_dense::<$lanes>, (format: DenseFormat, row: *const u8, start: usize, length: usize, out: *mut f32) -> ());
+            instances!(@ $(#[$feature])? decode_mxfp4, tile::decode_mxfp4::<$lanes>, (layout: Mxfp4Layout, blocks: *const u8, scales: *const u8, start: usize, length: usize, out: *mut f32) -> ());
+            instances!(@ $(#[$feature])? multiply, tile::multiply::<$lanes, $rows, $tokens>, (product: &tile::Product) -> ());
+            instances!(@ $(#[$feature])? rms_norm, rows::rms_norm::<$lanes>, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> ());
+            instances!(@ $(#[$feature])? add_scaled, rows::add_scaled::<$lanes>, (x: &[f32], factor: f32, out: &mut [f32]) -> ());
+            instances!(@ $(#[$feature])? swiglu, rows::swiglu::<$lanes>, (gate: &[f32], up: &[f32], limit: f32, out: &mut [f32]) -> ());
+            instances!(@ $(#[$feature])? attend_f32, attention::attend::<$lanes, f32>, (job: &attention::Job<'_, f32>) -> ());
+            instances!(@ $(#[$feature])? attend_bf16, attention::attend::<$lanes, u16>, (job: &attention::Job<'_, u16>) -> ());
+        }
+    };
+    (@ $(#[$feature:meta])? $name:ident, $generic:expr, ($($argument:ident: $type:ty),*) -> $result:ty) => {
+        $(#[$feature])?
+        unsafe fn $name($($argument: $type),*) -> $result {
+            // SAFETY: the caller keeps the generic function's contract, and the table is handed out only where the
+            // processor has the instruction set.
+            unsafe { $generic($($argument),*) }
+        }
+    };
+}
+
+instances!(scalar, Scalar, lanes::Scalar, rows 2, tokens 2,);
+#[cfg(target_arch = "x86_64")]
+instances!(avx2, Avx2, lanes::Avx2, rows 3, tokens 4, #[target_feature(enable = "avx2,fma,f16c")]);
+#[cfg(target_arch = "x86_64")]
+instances!(avx512, Avx512, lanes::Avx512, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]);
