@@ -1,3 +1,68 @@
-//! xtask
+//! The chores of this repository, as `cargo xtask …`: the whole check, the house rules, synthetic checkpoints, a demonstration.
+//!
+//! It must not know how a model is run; it starts `glossa` for that.
 
-fn main() {}
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
+
+mod arguments;
+mod ci;
+mod demo;
+mod deny;
+mod error;
+mod process;
+mod progress;
+mod synthesis;
+mod tidy;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use error::{Error, Result};
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  ci [STEP ...]     the whole check: fmt, clippy, tidy, deny, docs, tests (in this order; or only the steps named)
+  tidy              the house rules: file sizes, module docs, names, unsafe, dependency edges
+  synth PRESET --out DIR [OPTIONS]
+                    writes a checkpoint of published shape with seeded random weights
+      PRESET        tiny | tiny-realvocab | tiny-moe128 | 20b (14 GB) | 120b (65 GB)
+      --layout L    hf (default: three shards) | hf-single | original | gguf
+      --seed N      default 20
+      --dense F     gguf: bf16 (default) | f32 | f16 | q8_0 for attention, embedding and unembedding
+      --fused       gguf: one tensor for gate and up
+      --split N     gguf: N files
+      --no-tokenizer
+                    hf, original: leave out tokenizer.json and its companions
+  demo [PROMPT]     runs glossa on a small model of random weights, written on first use
+";
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::new(std::env::args().skip(1));
+    match dispatch(&mut arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &mut Arguments) -> Result<()> {
+    let command = arguments.positional();
+    match command.as_deref() {
+        Some("ci") => ci::run(arguments),
+        Some("tidy") => {
+            arguments.finish()?;
+            tidy::run()
+        }
+        Some("synth") => synthesis::run(arguments),
+        Some("demo") => demo::run(arguments),
+        Some("help" | "--help") | None => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => Err(Error::Usage(format!("no command {other:?}; try `cargo xtask help`"))),
+    }
+}

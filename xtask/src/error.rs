@@ -1,0 +1,31 @@
+//! Why a chore failed.
+
+use std::path::{Path, PathBuf};
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("cannot start `{command}`: {source}")]
+    Start { command: String, source: std::io::Error },
+    #[error("`{command}` failed ({status})")]
+    Failed { command: String, status: String },
+    #[error("`{command}` printed what could not be read: {reason}")]
+    Output { command: String, reason: String },
+    #[error("{step} failed: {source}")]
+    Step { step: &'static str, source: Box<Error> },
+    #[error("{0} house rule(s) broken")]
+    Untidy(usize),
+    #[error(transparent)]
+    Synth(#[from] synth::Error),
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
+        Self::File { path: path.to_path_buf(), source }
+    }
+}
