@@ -192,6 +192,44 @@ pub enum Error {
         /// The value.
         found: f32,
     },
+
+    /// A span without tokens.
+    #[error("the prompt is empty: expected at least one token, found none; give a text or token ids")]
+    EmptySpan,
+
+    /// A token id that the embedding has no row for.
+    #[error("token {id} is outside the vocabulary: expected an id below {vocabulary_size}; use the tokenizer of this model")]
+    TokenOutOfRange {
+        /// The id.
+        id: u32,
+        /// Rows of the embedding.
+        vocabulary_size: usize,
+    },
+
+    /// More tokens than the checkpoint is meant for.
+    #[error("the context overruns: expected at most {context_length} tokens, found {needed}; shorten the input")]
+    ContextExceeded {
+        /// Tokens that the sequence would hold.
+        needed: usize,
+        /// Tokens that it may hold.
+        context_length: usize,
+    },
+
+    /// Weights that compute infinities or NaN.
+    #[error("the model computed a logit that is not finite, of token {token}; its weights are damaged, download the model again")]
+    NonFiniteLogits {
+        /// First such token of the vocabulary.
+        token: usize,
+    },
+
+    /// An instruction set that this processor lacks.
+    #[error("instruction set {isa}: this processor has only {available}; choose one of these")]
+    IsaUnavailable {
+        /// What was asked for.
+        isa: &'static str,
+        /// What there is.
+        available: String,
+    },
 }
 
 /// Longest text from a file that is shown in a message, in characters.

@@ -3,7 +3,15 @@
 pub mod checkpoint;
 mod config;
 mod error;
+mod forward;
+mod model;
+mod rope;
+mod scripted;
 
 pub use checkpoint::{Checkpoint, LayerWeights, Layout, MemoryPlan, VocabularySource};
 pub use config::{AttentionKind, ModelConfig, Rope, Yarn};
 pub use error::Error;
+pub use forward::GptOss;
+pub use model::{Device, Model, Precision, SequenceId, Span, Wanted, load};
+pub use rope::Frequencies;
+pub use scripted::Scripted;

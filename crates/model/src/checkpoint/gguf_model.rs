@@ -162,7 +162,6 @@ impl Keys<'_> {
         let unusual = |key: &str, expected: &str, found: f64| {
             Err(self.metadata.wrong(&self.name(key), expected, &found.to_string()))
         };
-        #[expect(clippy::float_cmp, reason = "these are stored constants, not results")]
         for (key, expected, usual) in [
             ("rope.freq_base_swa", "the value of rope.freq_base", [theta, theta]),
             ("rope.scaling.attn_factor", "1", [1.0, 1.0]),

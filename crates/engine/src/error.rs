@@ -1,0 +1,57 @@
+//! What the engine refuses, each with the values a person needs. It must not know how an error is shown.
+
+/// Everything that this crate refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model refused or failed.
+    #[error(transparent)]
+    Model(#[from] model::Error),
+
+    /// A sampling setting outside its range.
+    #[error("{name} is {found}: expected a number from {least} to {most}")]
+    SettingOutOfRange {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        found: f32,
+        /// Least value.
+        least: f32,
+        /// Greatest value.
+        most: f32,
+    },
+
+    /// More biased tokens than allowed.
+    #[error("logit_bias has {found} entries: expected at most {most}")]
+    TooManyBiases {
+        /// Entries given.
+        found: usize,
+        /// Entries allowed.
+        most: usize,
+    },
+
+    /// A biased token that does not exist.
+    #[error("logit_bias names token {id}: expected an id below {vocabulary_size}")]
+    BiasOutsideVocabulary {
+        /// The id.
+        id: u32,
+        /// Size of the vocabulary.
+        vocabulary_size: usize,
+    },
+
+    /// A prompt that leaves no room for an answer.
+    #[error("the prompt has {prompt} tokens: expected fewer than the context of {context_tokens}; shorten it or raise the context")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        prompt: usize,
+        /// Tokens of the context.
+        context_tokens: usize,
+    },
+
+    /// A prompt without tokens.
+    #[error("the prompt is empty: expected at least one token; give a text")]
+    PromptEmpty,
+
+    /// The step thread is gone, which only a bug of ours can cause.
+    #[error("the engine has stopped; restart the program and report this")]
+    Stopped,
+}

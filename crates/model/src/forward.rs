@@ -1,0 +1,267 @@
+//! The forward pass of gpt-oss, written once over [`Backend`]. It must not know devices, sampling or scheduling.
+//!
+//! A batch is a list of spans, each a run of new tokens of one sequence. Prefill and decode differ only in a span's length.
+
+use kernels::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing};
+
+use crate::checkpoint::{Checkpoint, LayerWeights};
+use crate::config::{AttentionKind, ModelConfig};
+use crate::error::Error;
+use crate::model::{Model, Precision, SequenceId, Span, Wanted};
+use crate::rope::Frequencies;
+
+/// Rows that are unembedded at a time, so that the scores of a large vocabulary stay small.
+const UNEMBED_ROWS: usize = 64;
+
+/// A gpt-oss model on a backend, with the caches of its open sequences.
+pub struct GptOss<B: Backend> {
+    backend: B,
+    config: ModelConfig,
+    precision: KvPrecision,
+    frequencies: Frequencies,
+    embedding: B::Linear,
+    unembedding: B::Linear,
+    final_norm: Vec<f32>,
+    layers: Vec<Layer<B>>,
+    sequences: Vec<Option<Sequence<B>>>,
+    work: Work<B>,
+}
+
+struct Layer<B: Backend> {
+    window: Option<usize>,
+    attention_norm: Vec<f32>,
+    query: B::Linear,
+    key: B::Linear,
+    value: B::Linear,
+    output: B::Linear,
+    sinks: Vec<f32>,
+    mlp_norm: Vec<f32>,
+    router: B::Linear,
+    experts: B::Experts,
+}
+
+struct Sequence<B: Backend> {
+    length: usize,
+    /// One cache per layer.
+    caches: Vec<B::Kv>,
+}
+
+/// Activations that live from one forward pass to the next, so that nothing is allocated in the steady state.
+struct Work<B: Backend> {
+    residual: B::Rows,
+    normed: B::Rows,
+    query: B::Rows,
+    key: B::Rows,
+    value: B::Rows,
+    attended: B::Rows,
+    router_logits: B::Rows,
+    scratch: B::Rows,
+    rotary: RotaryTable,
+    routing: Routing,
+}
+
+impl<B: Backend> GptOss<B> {
+    /// Takes over a checkpoint whose shapes were checked by the loader.
+    #[must_use]
+    pub fn new(backend: B, checkpoint: Checkpoint, precision: Precision) -> Self {
+        let config = checkpoint.config;
+        let plain = |matrix| backend.load_linear(LinearWeights { matrix, bias: None });
+        let layers = config.layers.iter().zip(checkpoint.layers);
+        Self {
+            precision: match precision {
+                Precision::Exact => KvPrecision::F32,
+                Precision::Default => KvPrecision::BF16,
+            },
+            frequencies: Frequencies::new(&config.rope, config.head_dim),
+            embedding: plain(checkpoint.embedding),
+            unembedding: plain(checkpoint.unembedding),
+            final_norm: checkpoint.final_norm,
+            layers: layers.map(|(&kind, weights)| Layer::new(&backend, &config, kind, weights)).collect(),
+            sequences: Vec::new(),
+            work: Work::default(),
+            config,
+            backend,
+        }
+    }
+
+    /// Refuses what cannot be computed, before anything is written to a cache.
+    fn check(&self, batch: &[Span<'_>]) -> Result<(), Error> {
+        for (index, span) in batch.iter().enumerate() {
+            if span.ids.is_empty() {
+                return Err(Error::EmptySpan);
+            }
+            if let Some(&id) = span.ids.iter().find(|&&id| id as usize >= self.config.vocabulary_size) {
+                return Err(Error::TokenOutOfRange { id, vocabulary_size: self.config.vocabulary_size });
+            }
+            let needed = self.sequence(span.sequence).length + span.ids.len();
+            if needed > self.config.context_length {
+                return Err(Error::ContextExceeded { needed, context_length: self.config.context_length });
+            }
+            assert!(batch[..index].iter().all(|other| other.sequence != span.sequence), "one span per sequence and batch");
+        }
+        Ok(())
+    }
+
+    fn sequence(&self, id: SequenceId) -> &Sequence<B> {
+        self.sequences[id.0].as_ref().expect("the sequence is open")
+    }
+
+    fn attention(&mut self, index: usize, batch: &[Span<'_>]) {
+        let (layer, backend, work) = (&self.layers[index], &self.backend, &mut self.work);
+        backend.rms_norm(&work.residual, &layer.attention_norm, self.config.rms_norm_epsilon, &mut work.normed);
+        backend.linear(&layer.query, &work.normed, &mut work.query);
+        backend.linear(&layer.key, &work.normed, &mut work.key);
+        backend.linear(&layer.value, &work.normed, &mut work.value);
+        backend.rope(&mut work.query, &work.rotary);
+        backend.rope(&mut work.key, &work.rotary);
+        let shape = Attention {
+            heads: self.config.heads,
+            kv_heads: self.config.kv_heads,
+            head_dim: self.config.head_dim,
+            sinks: &layer.sinks,
+            window: layer.window,
+        };
+        let rows = batch.iter().map(|span| span.ids.len()).sum();
+        backend.resize(&mut work.attended, rows, self.config.heads * self.config.head_dim);
+        let mut start = 0;
+        for span in batch {
+            let rows = start..start + span.ids.len();
+            start = rows.end;
+            let sequence = self.sequences[span.sequence.0].as_mut().expect("the sequence is open");
+            let cache = &mut sequence.caches[index];
+            backend.write_kv(cache, &work.key, &work.value, rows.clone());
+            backend.attend(shape, &work.query, cache, rows, &mut work.attended);
+        }
+        backend.linear_add(&layer.output, &work.attended, &mut work.scratch, &mut work.residual);
+    }
+
+    fn mixture_of_experts(&mut self, index: usize) {
+        let (layer, backend, work) = (&self.layers[index], &self.backend, &mut self.work);
+        backend.rms_norm(&work.residual, &layer.mlp_norm, self.config.rms_norm_epsilon, &mut work.normed);
+        backend.linear(&layer.router, &work.normed, &mut work.router_logits);
+        backend.route(&work.router_logits, self.config.experts_per_token, &mut work.routing);
+        backend.experts(&layer.experts, &work.normed, &work.routing, &mut work.residual);
+    }
+
+    /// Normalises and unembeds the wanted rows, in parts.
+    fn unembed(&mut self, wanted: &[usize], logits: &mut Vec<f32>) {
+        let (backend, work) = (&self.backend, &mut self.work);
+        logits.reserve(wanted.len() * self.config.vocabulary_size);
+        for rows in wanted.chunks(UNEMBED_ROWS) {
+            backend.gather(&work.residual, rows, &mut work.scratch);
+            backend.rms_norm(&work.scratch, &self.final_norm, self.config.rms_norm_epsilon, &mut work.normed);
+            backend.linear(&self.unembedding, &work.normed, &mut work.scratch);
+            backend.read(&work.scratch, logits);
+        }
+    }
+}
+
+impl<B: Backend> Model for GptOss<B> {
+    fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    fn open_sequence(&mut self) -> SequenceId {
+        let cache = |layer: &Layer<B>| {
+            self.backend.new_kv(self.config.kv_heads, self.config.head_dim, layer.window, self.precision)
+        };
+        let sequence = Sequence { length: 0, caches: self.layers.iter().map(cache).collect() };
+        let free = self.sequences.iter().position(Option::is_none).unwrap_or(self.sequences.len());
+        if free == self.sequences.len() {
+            self.sequences.push(None);
+        }
+        self.sequences[free] = Some(sequence);
+        SequenceId(free)
+    }
+
+    fn close_sequence(&mut self, id: SequenceId) {
+        self.sequences[id.0] = None;
+    }
+
+    fn sequence_length(&self, id: SequenceId) -> usize {
+        self.sequence(id).length
+    }
+
+    fn sequence_bytes(&self, id: SequenceId) -> usize {
+        self.sequence(id).caches.iter().map(|cache| self.backend.kv_bytes(cache)).sum()
+    }
+
+    fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {
+        self.check(batch)?;
+        logits.clear();
+        let ids: Vec<u32> = batch.iter().flat_map(|span| span.ids).copied().collect();
+        self.work.rotary = RotaryTable::default();
+        let mut wanted = Vec::new();
+        let mut row = 0;
+        for span in batch {
+            let first = self.sequence(span.sequence).length;
+            for position in first..first + span.ids.len() {
+                self.frequencies.push(position, &mut self.work.rotary);
+            }
+            let rows = row..row + span.ids.len();
+            row = rows.end;
+            match span.wanted {
+                Wanted::None => {}
+                Wanted::Last => wanted.push(rows.end - 1),
+                Wanted::All => wanted.extend(rows),
+            }
+        }
+        self.backend.embed(&self.embedding, &ids, &mut self.work.residual);
+        for index in 0..self.layers.len() {
+            self.attention(index, batch);
+            self.mixture_of_experts(index);
+        }
+        for span in batch {
+            self.sequences[span.sequence.0].as_mut().expect("the sequence is open").length += span.ids.len();
+        }
+        self.unembed(&wanted, logits);
+        match logits.iter().position(|logit| !logit.is_finite()) {
+            Some(at) => Err(Error::NonFiniteLogits { token: at % self.config.vocabulary_size }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<B: Backend> Layer<B> {
+    fn new(backend: &B, config: &ModelConfig, kind: AttentionKind, weights: LayerWeights) -> Self {
+        let linear = |matrix, bias| backend.load_linear(LinearWeights { matrix, bias: Some(bias) });
+        Self {
+            window: match kind {
+                AttentionKind::Sliding => Some(config.sliding_window),
+                AttentionKind::Full => None,
+            },
+            attention_norm: weights.attention_norm,
+            query: linear(weights.query, weights.query_bias),
+            key: linear(weights.key, weights.key_bias),
+            value: linear(weights.value, weights.value_bias),
+            output: linear(weights.output, weights.output_bias),
+            sinks: weights.sinks,
+            mlp_norm: weights.mlp_norm,
+            router: linear(weights.router, weights.router_bias),
+            experts: backend.load_experts(ExpertWeights {
+                gate_up: weights.gate_up,
+                gate_up_bias: weights.gate_up_bias,
+                down: weights.down,
+                down_bias: weights.down_bias,
+                swiglu_limit: config.swiglu_limit,
+            }),
+        }
+    }
+}
+
+impl<B: Backend> Default for Work<B> {
+    fn default() -> Self {
+        Self {
+            residual: B::Rows::default(),
+            normed: B::Rows::default(),
+            query: B::Rows::default(),
+            key: B::Rows::default(),
+            value: B::Rows::default(),
+            attended: B::Rows::default(),
+            router_logits: B::Rows::default(),
+            scratch: B::Rows::default(),
+            rotary: RotaryTable::default(),
+            routing: Routing::default(),
+        }
+    }
+}

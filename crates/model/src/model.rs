@@ -1,0 +1,100 @@
+//! What the engine sees of a model: sequences in, logits out, whatever the backend. It must not know text or requests.
+
+use kernels::{Cpu, IsaKind, Reference};
+
+use crate::checkpoint::Checkpoint;
+use crate::config::ModelConfig;
+use crate::error::Error;
+use crate::forward::GptOss;
+
+/// How exactly is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 activations and f32 keys and values: equal to the reference within float rounding.
+    Exact,
+    /// Keys and values in bf16, and whatever rounding a fast kernel brings.
+    #[default]
+    Default,
+}
+
+/// Where is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The slow twin in f64.
+    Reference,
+    /// The CPU with an instruction set and a number of threads.
+    Cpu {
+        /// Which kernels.
+        isa: IsaKind,
+        /// How many threads, the caller's included.
+        threads: usize,
+    },
+}
+
+/// Names an open sequence of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SequenceId(pub(crate) usize);
+
+/// New tokens of one sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    /// An open sequence; at most one span of it per batch.
+    pub sequence: SequenceId,
+    /// The tokens that follow what the sequence holds; at least one.
+    pub ids: &'a [u32],
+    /// Which of them need logits.
+    pub wanted: Wanted,
+}
+
+/// Which tokens of a span need logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// None: the prompt goes on in a later span.
+    None,
+    /// The last.
+    Last,
+    /// Every one.
+    All,
+}
+
+/// A language model: appends tokens to sequences and says how likely each next token is.
+pub trait Model: Send {
+    /// The model's shape.
+    fn config(&self) -> &ModelConfig;
+
+    /// Begins an empty sequence.
+    fn open_sequence(&mut self) -> SequenceId;
+
+    /// Forgets a sequence and frees its memory.
+    fn close_sequence(&mut self, id: SequenceId);
+
+    /// Tokens that the sequence holds.
+    fn sequence_length(&self, id: SequenceId) -> usize;
+
+    /// Bytes of keys and values that the sequence holds.
+    fn sequence_bytes(&self, id: SequenceId) -> usize;
+
+    /// Appends the spans' tokens and replaces `logits` by those wanted, `[wanted rows, vocabulary]`, in the order of the batch.
+    ///
+    /// # Errors
+    /// An empty span, a token outside the vocabulary or a context overrun is refused before anything is computed. Logits
+    /// that are not finite mean that the weights are broken; the tokens count as appended then.
+    fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error>;
+}
+
+/// Puts a checkpoint on a device.
+///
+/// # Errors
+/// When this processor lacks the instruction set.
+pub fn load(checkpoint: Checkpoint, device: Device, precision: Precision) -> Result<Box<dyn Model>, Error> {
+    match device {
+        Device::Reference => Ok(Box::new(GptOss::new(Reference, checkpoint, precision))),
+        Device::Cpu { isa, threads } => {
+            let cpu = Cpu::new(isa, threads).ok_or_else(|| Error::IsaUnavailable {
+                isa: isa.name(),
+                available: IsaKind::available().into_iter().map(IsaKind::name).collect::<Vec<_>>().join(", "),
+            })?;
+            Ok(Box::new(GptOss::new(cpu, checkpoint, precision)))
+        }
+    }
+}
