@@ -1,0 +1,13 @@
+//! The tests of the crate through its public edge; goldens come from the official library, never from our own output.
+
+mod fuzz;
+mod golden;
+mod header_safety;
+mod naive_twin;
+mod properties;
+mod recovery;
+mod render_rules;
+mod schemas;
+mod text_stream;
+mod tokenizer_files;
+mod vocabulary;
