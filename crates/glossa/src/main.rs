@@ -1,3 +1,44 @@
-//! crates/glossa
+//! The command line: parses arguments, puts the rooms together, and talks to the person at the terminal.
+//!
+//! It must not compute anything about models or text itself.
 
-fn main() {}
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
+
+mod arguments;
+mod error;
+mod inspect;
+mod loading;
+mod logits;
+mod output;
+mod run;
+mod text;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use error::Error;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Logits(arguments) => logits::run(&arguments),
+        Command::Tokenize(arguments) => text::tokenize(&arguments),
+        Command::Detokenize(arguments) => text::detokenize(&arguments),
+        Command::Render(arguments) => text::render(&arguments),
+        Command::Parse(arguments) => text::parse(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has had enough, as `head` does.
+        Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            if !matches!(error, Error::Interrupted) {
+                eprintln!("glossa: {error}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

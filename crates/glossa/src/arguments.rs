@@ -1,0 +1,239 @@
+//! Every command and option, as clap reads them. It must not know what they do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs OpenAI's gpt-oss models on your own hardware.
+#[derive(Parser)]
+#[command(name = "glossa", version, about, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Answer a prompt.
+    Run(Box<RunArguments>),
+    /// Show a model's architecture, tensors and planned memory, without running it.
+    Inspect(InspectArguments),
+    /// Compute the logits of given token ids and write them as safetensors.
+    Logits(LogitsArguments),
+    /// Text to token ids.
+    Tokenize(TokenizeArguments),
+    /// Token ids to text.
+    Detokenize(DetokenizeArguments),
+    /// A conversation as JSON to harmony text and token ids.
+    Render(RenderArguments),
+    /// Token ids to harmony messages.
+    Parse(ParseArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    /// A model: a directory (Hugging Face or OpenAI's original layout), a .gguf file or a .safetensors file.
+    pub(crate) model: PathBuf,
+    /// The prompt; - (or nothing, when something is piped in) reads standard input.
+    pub(crate) prompt: Option<String>,
+    /// How long the model may think.
+    #[arg(long, value_enum, default_value_t = Effort::Medium)]
+    pub(crate) effort: Effort,
+    /// Instructions of the developer (what other systems call the system prompt).
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) instructions: Option<String>,
+    /// The date that the model is told: YYYY-MM-DD, today or none. A fixed date makes runs repeatable.
+    #[arg(long, default_value = "today", value_name = "DATE")]
+    pub(crate) date: String,
+    /// Most tokens to generate, reasoning included [default: to the end of the context].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+    /// Tokens of prompt and answer together [default: what the model was made for].
+    #[arg(long, value_name = "N")]
+    pub(crate) context: Option<usize>,
+    /// Feed the prompt as it stands, control tokens included, and print every token as it comes.
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Print one JSON object at the end instead of text.
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) json: bool,
+    /// Do not show the chain of thought.
+    #[arg(long)]
+    pub(crate) hide_reasoning: bool,
+    /// Do not show progress and figures.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArguments,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArguments,
+    /// Compute in f32 throughout, as the reference does.
+    #[arg(long)]
+    pub(crate) exact: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Sampling")]
+pub(crate) struct SamplingArguments {
+    /// Divides the logits; 0 always takes the most likely token.
+    #[arg(long, default_value_t = 1.0, value_name = "T")]
+    pub(crate) temperature: f32,
+    /// Keep the most likely tokens that together reach this probability.
+    #[arg(long, default_value_t = 1.0, value_name = "P")]
+    pub(crate) top_p: f32,
+    /// Keep that many most likely tokens; 0 keeps all.
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub(crate) top_k: usize,
+    /// Keep tokens at least this likely relative to the most likely one.
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    pub(crate) min_p: f32,
+    /// Lowers the logits of tokens that were generated before.
+    #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
+    pub(crate) presence_penalty: f32,
+    /// Lowers the logits of tokens by how often they were generated.
+    #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
+    pub(crate) frequency_penalty: f32,
+    /// Divides the logits of tokens seen in prompt or answer.
+    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    pub(crate) repetition_penalty: f32,
+    /// Adds to a token's logit; may be given several times.
+    #[arg(long, value_name = "ID=BIAS")]
+    pub(crate) logit_bias: Vec<String>,
+    /// Makes the choice repeatable [default: a new one each time].
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Computing")]
+pub(crate) struct ComputeArguments {
+    /// Threads [default: all processors].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Instruction set: auto, scalar, avx2, avx512, or reference (very slow, f64).
+    #[arg(long, default_value = "auto", value_name = "NAME")]
+    pub(crate) isa: String,
+    /// Prompt tokens computed at a time.
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    pub(crate) chunk: usize,
+}
+
+#[derive(Args)]
+pub(crate) struct InspectArguments {
+    /// A model.
+    pub(crate) model: PathBuf,
+    /// Tokens of context that memory is planned for [default: what the model was made for].
+    #[arg(long, value_name = "N")]
+    pub(crate) context: Option<usize>,
+    /// List every tensor.
+    #[arg(long)]
+    pub(crate) tensors: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct LogitsArguments {
+    /// A model.
+    pub(crate) model: PathBuf,
+    /// Token ids as JSON: an array, or an object with the array "ids".
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) ids: PathBuf,
+    /// Where the tensor `logits` F32 [tokens, vocabulary] goes.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub(crate) out: PathBuf,
+    /// Only of the last token.
+    #[arg(long)]
+    pub(crate) last: bool,
+    /// Keys and values in bf16 and fast kernels' rounding, as `run` computes, instead of exact f32.
+    #[arg(long)]
+    pub(crate) default_precision: bool,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArguments,
+}
+
+/// Where the vocabulary comes from.
+#[derive(Args)]
+pub(crate) struct VocabularyArguments {
+    /// Use this model's vocabulary (or this tokenizer.json) instead of o200k_harmony.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) model: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct TokenizeArguments {
+    /// The text; - or nothing reads standard input.
+    pub(crate) text: Option<String>,
+    /// Let the spelling of a control token mean that token.
+    #[arg(long)]
+    pub(crate) special: bool,
+    /// Show each token's text beside its id.
+    #[arg(long)]
+    pub(crate) table: bool,
+    #[command(flatten)]
+    pub(crate) vocabulary: VocabularyArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct DetokenizeArguments {
+    /// Token ids as JSON or apart by spaces or commas; - or nothing reads standard input.
+    pub(crate) ids: Option<String>,
+    #[command(flatten)]
+    pub(crate) vocabulary: VocabularyArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct RenderArguments {
+    /// A file with a conversation as JSON, {"messages": […]}; - or nothing reads standard input.
+    pub(crate) file: Option<PathBuf>,
+    /// What the rendering is for.
+    #[arg(long = "for", value_enum, default_value_t = Purpose::Completion)]
+    pub(crate) purpose: Purpose,
+    /// Which chain of thought of earlier turns stays.
+    #[arg(long, value_enum, default_value_t = Analysis::BeforeLastFinal)]
+    pub(crate) analysis: Analysis,
+    /// Print only the ids, as a JSON array.
+    #[arg(long)]
+    pub(crate) ids: bool,
+    #[command(flatten)]
+    pub(crate) vocabulary: VocabularyArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct ParseArguments {
+    /// Token ids as JSON or apart by spaces or commas; - or nothing reads standard input.
+    pub(crate) ids: Option<String>,
+    /// The ids are a whole conversation; without this, they follow `<|start|>assistant`.
+    #[arg(long)]
+    pub(crate) conversation: bool,
+    #[command(flatten)]
+    pub(crate) vocabulary: VocabularyArguments,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Effort {
+    Low,
+    Medium,
+    High,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Purpose {
+    /// The assistant speaks next.
+    Completion,
+    /// Nobody speaks next.
+    Conversation,
+    /// Training: the last final message ends with return.
+    Training,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Analysis {
+    /// Dropped before the last final message (as documented).
+    BeforeLastFinal,
+    /// Dropped before the first final message (as OpenAI's library does).
+    BeforeFirstFinal,
+    /// All stays.
+    Keep,
+}

@@ -1,0 +1,45 @@
+//! What a person sees when a command fails: one line each, and the exit code.
+
+use std::path::PathBuf;
+
+/// Everything that ends a command early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// Text could not be rendered or a vocabulary lacks harmony's tokens.
+    #[error(transparent)]
+    Harmony(#[from] harmony::Error),
+    #[error("{}: the vocabulary cannot be used: {source}", path.display())]
+    Vocabulary { path: PathBuf, source: harmony::Error },
+    #[error("{}: cannot be read: {source}; check that it exists and that you may read it", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}: cannot be written: {source}; check the folder and the space on the disk", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    Input { path: PathBuf, expected: &'static str, found: String },
+    #[error("{}: the model has no vocabulary of its own and {vocabulary_size} token ids, not o200k_harmony's {known}; put its tokenizer.json beside it", path.display())]
+    NoVocabulary { path: PathBuf, vocabulary_size: usize, known: usize },
+    #[error("{}: the vocabulary has {found} ids but the model only {vocabulary_size}; use the tokenizer.json of this model", path.display())]
+    VocabularyTooLarge { path: PathBuf, found: usize, vocabulary_size: usize },
+    #[error("the prompt is empty: give a text, or pipe one in and write - in its place")]
+    EmptyPrompt,
+    #[error("--logit-bias {given}: expected TOKEN_ID=BIAS, for instance 1234=-5")]
+    LogitBias { given: String },
+    #[error("--{name} {found}: expected {expected}")]
+    Option { name: &'static str, found: String, expected: String },
+    #[error("standard output: {0}")]
+    Output(#[from] std::io::Error),
+    /// Ctrl-C; what was generated has been shown.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// 130 for an interrupt, as shells have it; 1 otherwise (clap gives 2 for wrong usage).
+    pub(crate) fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Interrupted) { 130 } else { 1 }
+    }
+}

@@ -1,0 +1,245 @@
+//! `glossa run`: a prompt in, a streamed answer out.
+
+use std::io::{IsTerminal, stdin};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use engine::{Engine, Event, Finish, FinishReason, Job, Limits, Sampling};
+use harmony::{
+    Collector, Conversation, DeveloperContent, Parser, ReasoningEffort, Renderer, Role, SystemContent, TextStream, Vocabulary,
+};
+use model::{Checkpoint, Precision};
+use serde_json::{Value, json};
+
+use crate::arguments::{Effort, RunArguments, SamplingArguments};
+use crate::error::Error;
+use crate::loading;
+use crate::output::{Display, Part, Progress, figures, reason};
+use crate::text::given_or_stdin;
+
+/// What a turn gave.
+struct Turn {
+    ids: Vec<u32>,
+    logprobs: Vec<f32>,
+    messages: Collector,
+    finish: Finish,
+}
+
+pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
+    let prompt = read_prompt(arguments)?;
+    let sampling = sampling(&arguments.sampling)?;
+    let device = loading::device(&arguments.compute)?;
+    let started = Instant::now();
+    let mut progress = Progress::new();
+    progress.show(arguments.quiet, &format!("loading {} …", arguments.model.display()));
+    let checkpoint = Checkpoint::open(&arguments.model)?;
+    let vocabulary = loading::vocabulary(&arguments.model, &checkpoint)?;
+    let mut stop_ids = if arguments.raw { Vec::new() } else { vocabulary.stop_ids()? };
+    stop_ids.extend(&checkpoint.stop_ids);
+    let ids = if arguments.raw { vocabulary.encode_with_specials(&prompt) } else { render(arguments, &vocabulary, prompt)? };
+    let precision = if arguments.exact { Precision::Exact } else { Precision::Default };
+    let limits = Limits {
+        context_tokens: context_tokens(arguments.context, checkpoint.config.context_length)?,
+        chunk_tokens: arguments.compute.chunk,
+    };
+    let engine = Engine::new(model::load(checkpoint, device, precision)?, limits);
+    let loading_time = started.elapsed();
+    let job = Job { prompt: ids, sampling, stop_ids, tokens_max: arguments.max_tokens };
+    let turn = generate(arguments, &engine, &vocabulary, job, &mut progress)?;
+    if arguments.json {
+        print_json(&turn, loading_time)?;
+    } else if !arguments.quiet {
+        eprintln!("{}", figures(&turn.finish, loading_time));
+    }
+    match turn.finish.reason {
+        FinishReason::Cancelled => Err(Error::Interrupted),
+        FinishReason::Stop(_) | FinishReason::Length | FinishReason::Context => Ok(()),
+    }
+}
+
+fn read_prompt(arguments: &RunArguments) -> Result<String, Error> {
+    if arguments.prompt.is_none() && stdin().is_terminal() {
+        return Err(Error::EmptyPrompt);
+    }
+    let prompt = given_or_stdin(arguments.prompt.as_deref())?;
+    // A text that was piped in ends with the line end of whatever wrote it.
+    let from_pipe = arguments.prompt.as_deref().is_none_or(|prompt| prompt == "-");
+    let prompt = if from_pipe && !arguments.raw { prompt.trim_end_matches(['\r', '\n']).to_owned() } else { prompt };
+    if prompt.is_empty() { Err(Error::EmptyPrompt) } else { Ok(prompt) }
+}
+
+fn render(arguments: &RunArguments, vocabulary: &Vocabulary, prompt: String) -> Result<Vec<u32>, Error> {
+    let effort = match arguments.effort {
+        Effort::Low => ReasoningEffort::Low,
+        Effort::Medium => ReasoningEffort::Medium,
+        Effort::High => ReasoningEffort::High,
+    };
+    let mut system = SystemContent::default().with_reasoning_effort(effort);
+    if let Some(date) = date(&arguments.date)? {
+        system = system.with_date(date);
+    }
+    let mut conversation = Conversation::default().with_system(system);
+    if let Some(instructions) = &arguments.instructions {
+        conversation = conversation.with_developer(DeveloperContent::default().with_instructions(instructions));
+    }
+    Ok(Renderer::new(vocabulary)?.render_for_completion(&conversation.with_user(prompt), Role::Assistant)?)
+}
+
+/// The date line of the system message: today's (UTC), a given one, or none.
+fn date(option: &str) -> Result<Option<String>, Error> {
+    let wrong = || Error::Option { name: "date", found: option.into(), expected: "YYYY-MM-DD, today or none".into() };
+    match option {
+        "none" => Ok(None),
+        "today" => Ok(Some(time::OffsetDateTime::now_utc().date().to_string())),
+        given => {
+            let digits: Vec<&str> = given.split('-').collect();
+            let [year, month, day] = digits.as_slice() else { return Err(wrong()) };
+            let lengths = [year.len(), month.len(), day.len()] == [4, 2, 2];
+            let month: u8 = month.parse().map_err(|_| wrong())?;
+            let month = time::Month::try_from(month).map_err(|_| wrong())?;
+            let (year, day) = (year.parse().map_err(|_| wrong())?, day.parse().map_err(|_| wrong())?);
+            let date = time::Date::from_calendar_date(year, month, day).map_err(|_| wrong())?;
+            if lengths { Ok(Some(date.to_string())) } else { Err(wrong()) }
+        }
+    }
+}
+
+fn context_tokens(asked: Option<usize>, most: usize) -> Result<usize, Error> {
+    match asked {
+        None => Ok(most),
+        Some(tokens) if (2..=most).contains(&tokens) => Ok(tokens),
+        Some(tokens) => {
+            let expected = format!("2 to {most}, which this model was made for");
+            Err(Error::Option { name: "context", found: tokens.to_string(), expected })
+        }
+    }
+}
+
+fn sampling(arguments: &SamplingArguments) -> Result<Sampling, Error> {
+    let bias = |given: &String| {
+        let (id, bias) = given.split_once('=').unwrap_or_default();
+        id.parse().ok().zip(bias.parse().ok()).ok_or_else(|| Error::LogitBias { given: given.clone() })
+    };
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
+    Ok(Sampling {
+        temperature: arguments.temperature,
+        top_p: arguments.top_p,
+        top_k: arguments.top_k,
+        min_p: arguments.min_p,
+        presence_penalty: arguments.presence_penalty,
+        frequency_penalty: arguments.frequency_penalty,
+        repetition_penalty: arguments.repetition_penalty,
+        logit_bias: arguments.logit_bias.iter().map(bias).collect::<Result<_, _>>()?,
+        seed: arguments.seed.unwrap_or_else(clock),
+    })
+}
+
+fn generate(
+    arguments: &RunArguments,
+    engine: &Engine,
+    vocabulary: &Vocabulary,
+    job: Job,
+    progress: &mut Progress,
+) -> Result<Turn, Error> {
+    let mut parser = if arguments.raw { None } else { Some(Parser::new(vocabulary, Some(Role::Assistant))?) };
+    let mut display = Display::new(arguments.hide_reasoning);
+    let mut events = Vec::new();
+    let (mut messages, mut ids, mut logprobs) = (Collector::default(), Vec::new(), Vec::new());
+    let mut raw_text = TextStream::default();
+    progress.show(arguments.quiet, &format!("reading the prompt: {} tokens …", job.prompt.len()));
+    let mut generation = engine.submit(job)?;
+    let canceller = generation.canceller();
+    let mut interrupts = 0;
+    // Without a handler Ctrl-C still ends the program, only less politely.
+    let _ = ctrlc::set_handler(move || {
+        interrupts += 1;
+        canceller.cancel();
+        if interrupts > 1 {
+            std::process::exit(i32::from(Error::Interrupted.exit_code()));
+        }
+    });
+    let finish = loop {
+        match generation.next() {
+            Some(Event::PromptRead { done, total }) => {
+                progress.show(arguments.quiet, &format!("reading the prompt: {done} of {total} tokens …"));
+            }
+            Some(Event::Token(token)) => {
+                progress.clear();
+                ids.push(token.id);
+                logprobs.push(token.logprob);
+                match &mut parser {
+                    Some(parser) => parser.push(token.id, &mut events),
+                    None => {
+                        let mut text = String::new();
+                        raw_text.push(vocabulary.token_bytes(token.id).unwrap_or("\u{FFFD}".as_bytes()), &mut text);
+                        display.show_raw(text.as_bytes())?;
+                    }
+                }
+            }
+            Some(Event::Finished(finish)) => break finish,
+            Some(Event::Failed(error)) => return Err(error.into()),
+            None => return Err(engine::Error::Stopped.into()),
+        }
+        show(&mut events, &mut display, &mut messages, arguments.json)?;
+    };
+    progress.clear();
+    if let Some(parser) = &mut parser {
+        parser.finish(&mut events);
+    }
+    show(&mut events, &mut display, &mut messages, arguments.json)?;
+    display.end_message()?;
+    Ok(Turn { ids, logprobs, messages, finish })
+}
+
+fn show(
+    events: &mut Vec<harmony::Event>,
+    display: &mut Display,
+    messages: &mut Collector,
+    silent: bool,
+) -> Result<(), Error> {
+    for event in events.drain(..) {
+        if !silent {
+            display.show(&event)?;
+        }
+        messages.push(event);
+    }
+    Ok(())
+}
+
+fn print_json(turn: &Turn, loading: Duration) -> Result<(), Error> {
+    let Turn { ids, logprobs, messages, finish } = turn;
+    let text = |wanted: Part| -> String {
+        let headers = messages.messages().iter().filter(|parsed| part(&parsed.message) == wanted);
+        headers.map(|parsed| parsed.message.text()).collect::<Vec<_>>().join("\n")
+    };
+    let message = |parsed: &harmony::ParsedMessage| {
+        let mut value = json!(parsed.message);
+        value["terminator"] = json!(format!("{:?}", parsed.terminator));
+        value
+    };
+    let value = json!({
+        "answer": text(Part::Answer),
+        "reasoning": text(Part::Reasoning),
+        "messages": messages.messages().iter().map(message).collect::<Vec<Value>>(),
+        "token_ids": ids,
+        "logprobs": logprobs,
+        "finish_reason": reason(finish.reason),
+        "usage": { "prompt_tokens": finish.prompt_tokens, "generated_tokens": finish.generated_tokens },
+        "seconds": {
+            "load": loading.as_secs_f64(),
+            "first_token": finish.first_token.as_secs_f64(),
+            "decode": finish.decode.as_secs_f64(),
+        },
+        "kv_bytes": finish.kv_bytes,
+    });
+    println!("{value}");
+    Ok(())
+}
+
+fn part(message: &harmony::Message) -> Part {
+    Part::of(&harmony::Header {
+        author: message.author.clone(),
+        recipient: message.recipient.clone(),
+        channel: message.channel.clone(),
+        content_type: None,
+    })
+}
