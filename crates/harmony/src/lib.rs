@@ -23,7 +23,8 @@ pub use chat_content::{
 pub use conversation::Conversation;
 pub use error::Error;
 pub use parse::{
-    Collector, Event, HEADER_TOKENS_MAX, Header, ParsedMessage, Parser, Strictness, Terminator, parse_all,
+    Collector, Event, HEADER_FIELD_BYTES_MAX, HEADER_TOKENS_MAX, Header, ParsedMessage, Parser, Strictness, Terminator,
+    parse_all,
 };
 pub use render::{AnalysisPolicy, RenderOptions, Renderer, SchemaRendering};
 pub use text_stream::TextStream;

@@ -10,7 +10,7 @@ mod header;
 mod library;
 
 pub use collect::{Collector, ParsedMessage, parse_all};
-pub use header::Header;
+pub use header::{HEADER_FIELD_BYTES_MAX, Header};
 
 use crate::chat::Role;
 use crate::error::Error;
@@ -18,9 +18,9 @@ use crate::text_stream::TextStream;
 use crate::vocabulary::{HarmonyIds, Vocabulary};
 use header::{HeaderTokens, Marker, WithoutMessage};
 
-/// A header has at most so many tokens of text. If no `<|message|>` has come by then, it was forgotten, and what does
-/// not read as header is streamed as the content it is.
-pub const HEADER_TOKENS_MAX: usize = 256;
+/// A header has at most so many tokens of text: four fields and the words between them, at one byte for a token. If no
+/// `<|message|>` has come by then, it was forgotten, and what does not read as header is streamed as the content it is.
+pub const HEADER_TOKENS_MAX: usize = 4 * HEADER_FIELD_BYTES_MAX + 24;
 
 /// What has happened in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,10 @@
 use super::{Strictness, library};
 use crate::chat::{Author, Role};
 
+/// A field of a header has at most so many bytes: longer ones are cut when read and refused when written. Names of
+/// functions have at most 64 characters, those of other protocols' tools 128.
+pub const HEADER_FIELD_BYTES_MAX: usize = 144;
+
 /// A header as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -208,7 +212,7 @@ impl Reading {
                 author.name = name.or(author.name.take());
                 true
             }
-            (Some(author), _) if author.role == Role::Tool && author.name.is_none() => {
+            (Some(author), None | Some(Role::Tool)) if author.role == Role::Tool && author.name.is_none() => {
                 author.name = Some(word.to_owned());
                 true
             }
@@ -269,14 +273,22 @@ impl Reading {
             author: author.unwrap_or_else(|| Author::from(implied_role)),
             recipient,
             channel,
-            content_type: Some(content_type).filter(|kind| !kind.is_empty()),
+            content_type: Some(cut(&content_type).to_owned()).filter(|kind| !kind.is_empty()),
         }
     }
 }
 
-/// The word without control characters: what is read can always be rendered again.
+/// The word without control characters and not too long: what is read can always be rendered again.
 fn visible(word: &str) -> String {
-    word.chars().filter(|character| !character.is_control()).collect()
+    let visible: String = word.chars().filter(|character| !character.is_control()).collect();
+    cut(&visible).to_owned()
+}
+
+/// The beginning that fits in a header's field.
+fn cut(field: &str) -> &str {
+    let fitting = field.char_indices().map(|(at, character)| at + character.len_utf8());
+    let end = fitting.take_while(|&end| end <= HEADER_FIELD_BYTES_MAX).last().unwrap_or(0);
+    field[..end].trim_end()
 }
 
 /// The first word and what follows the white space behind it.

@@ -7,6 +7,7 @@
 use super::Renderer;
 use crate::chat::{Message, Role};
 use crate::error::Error;
+use crate::parse::HEADER_FIELD_BYTES_MAX;
 
 /// The spelling in a content type that becomes a control token.
 const CONSTRAIN: &str = "<|constrain|>";
@@ -77,6 +78,8 @@ fn bad_word(word: &str) -> Option<&'static str> {
         Some("it is empty")
     } else if word.contains(|character: char| character.is_whitespace() || character.is_control()) {
         Some("it holds white space or a control character")
+    } else if word.len() > HEADER_FIELD_BYTES_MAX {
+        Some("it is longer than 144 bytes")
     } else {
         None
     }
@@ -102,6 +105,8 @@ fn bad_content_type(kind: &str) -> Option<&'static str> {
         Some("it is empty")
     } else if words.contains(char::is_control) {
         Some("it holds a control character")
+    } else if kind.len() > HEADER_FIELD_BYTES_MAX {
+        Some("it is longer than 144 bytes")
     } else if words.split_whitespace().any(|word| word.starts_with("to=")) {
         Some("it would be read as a recipient")
     } else {
