@@ -145,3 +145,23 @@ fn picked_rows(rows: usize, pick: Pick) -> usize {
         Pick::GateThenUp { .. } => rows,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{GgmlType, GgufOptions, tensors};
+    use crate::dense::DenseFormat;
+    use crate::shape::Shape;
+    use crate::tensors::Checkpoint;
+
+    /// The counts that readers of the public files print.
+    #[test]
+    fn tensors_per_type_as_in_the_public_files() {
+        for (shape, f32, q8_0, mxfp4) in [(Shape::gpt_oss_20b(), 289, 98, 72), (Shape::gpt_oss_120b(), 433, 146, 108)] {
+            let checkpoint = Checkpoint::new(shape, 20).unwrap();
+            let options = GgufOptions { dense: DenseFormat::Q8_0, ..GgufOptions::default() };
+            let tensors = tensors(&checkpoint, options).unwrap();
+            let count = |kind| tensors.iter().filter(|tensor| tensor.kind == kind).count();
+            assert_eq!((count(GgmlType::F32), count(GgmlType::Q8_0), count(GgmlType::Mxfp4)), (f32, q8_0, mxfp4));
+        }
+    }
+}
