@@ -1,5 +1,7 @@
 //! Broken safetensors checkpoints: each is refused in one line that names the file and the tensor or field.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod tiny_models;
 
 use std::fs;
@@ -13,7 +15,7 @@ use tiny_models::safetensors_files::ModelDirectory;
 
 /// What a test does to a good checkpoint: to the data before it is written, or to the files.
 enum Damage {
-    Data(fn(&mut ModelDirectory)),
+    Data(DataDamage),
     Files(fn(&Path)),
 }
 use Damage::{Data, Files};
@@ -24,31 +26,82 @@ const QUERY: &str = "model.layers.0.self_attn.q_proj.weight";
 const BLOCKS: &str = "model.layers.0.mlp.experts.gate_up_proj_blocks";
 const SCALES: &str = "model.layers.0.mlp.experts.gate_up_proj_scales";
 
+type DataDamage = fn(&mut ModelDirectory);
+
 /// What breaks, how, and what the message must say.
 type Case = (&'static str, Damage, &'static [&'static str]);
 
 const TENSOR_CASES: [Case; 22] = [
     ("dtype of a matrix", Data(|it| it.tensor(QUERY).dtype = "I16".into()), &[SHARD, QUERY, "dtype", "I16"]),
-    ("dtype the header may not mix with its length", Data(|it| it.tensor(QUERY).dtype = "F32".into()), &[SHARD, QUERY, "byte length", "F32"]),
+    (
+        "dtype the header may not mix with its length",
+        Data(|it| it.tensor(QUERY).dtype = "F32".into()),
+        &[SHARD, QUERY, "byte length", "F32"],
+    ),
     ("dtype of nibbles", Data(|it| it.tensor(BLOCKS).dtype = "I8".into()), &[BLOCKS, "dtype", "U8", "I8"]),
     ("dtype of scales", Data(|it| it.tensor(SCALES).dtype = "F8_E8M0".into()), &[SCALES, "dtype", "U8", "F8_E8M0"]),
     ("shape", Data(|it| it.tensor(QUERY).shape = vec![64, 96]), &[SHARD, QUERY, "shape", "[96, 64]", "[64, 96]"]),
     ("dimensions", Data(|it| it.tensor(QUERY).shape = vec![96 * 64]), &[SHARD, QUERY, "shape", "[96, 64]", "[6144]"]),
-    ("shape and length disagree", Data(|it| it.tensor(QUERY).shape = vec![95, 64]), &[QUERY, "byte length", "12160", "12288"]),
+    (
+        "shape and length disagree",
+        Data(|it| it.tensor(QUERY).shape = vec![95, 64]),
+        &[QUERY, "byte length", "12160", "12288"],
+    ),
     ("overflowing shape", Data(|it| it.tensor(QUERY).shape = vec![usize::MAX, usize::MAX]), &[QUERY, "byte length"]),
-    ("missing tensor", Data(|it| drop(it.remove(QUERY))), &["model.safetensors.index.json", QUERY, "missing", "[96, 64]"]),
+    (
+        "missing tensor",
+        Data(|it| drop(it.remove(QUERY))),
+        &["model.safetensors.index.json", QUERY, "missing", "[96, 64]"],
+    ),
     ("missing scales", Data(|it| drop(it.remove(SCALES))), &[SCALES, "missing", "[5, 64, 2]"]),
-    ("missing from its shard", Data(|it| it.index = { drop(it.remove(QUERY)); with(it, QUERY, SHARD) }), &[SHARD, QUERY, "missing"]),
-    ("extra tensor", Data(|it| it.add(tensor("model.layers.2.input_layernorm.weight"))), &[SHARD, "model.layers.2.input_layernorm.weight", "unexpected"]),
-    ("extra tensor outside the index", Data(|it| it.files[1].1.push(tensor("stray"))), &[MIDDLE, "stray", "unexpected"]),
+    (
+        "missing from its shard",
+        Data(|it| {
+            it.index = {
+                drop(it.remove(QUERY));
+                with(it, QUERY, SHARD)
+            }
+        }),
+        &[SHARD, QUERY, "missing"],
+    ),
+    (
+        "extra tensor",
+        Data(|it| it.add(tensor("model.layers.2.input_layernorm.weight"))),
+        &[SHARD, "model.layers.2.input_layernorm.weight", "unexpected"],
+    ),
+    (
+        "extra tensor outside the index",
+        Data(|it| it.files[1].1.push(tensor("stray"))),
+        &[MIDDLE, "stray", "unexpected"],
+    ),
     ("the same name twice in a file", Data(|it| it.files[0].1.push(tensor(QUERY))), &[SHARD, QUERY, "duplicate"]),
     ("the same name in two files", Data(|it| it.files[1].1.push(tensor(QUERY))), &[MIDDLE, QUERY]),
-    ("overlap", Data(|it| it.tensor("model.layers.0.self_attn.k_proj.bias").offsets = Some([0, 96])), &[SHARD, "data offsets", "overlap"]),
-    ("past the end", Data(|it| it.tensor(QUERY).offsets = Some([1 << 40, (1 << 40) + 12288])), &[SHARD, QUERY, "data offsets", "truncated"]),
+    (
+        "overlap",
+        Data(|it| it.tensor("model.layers.0.self_attn.k_proj.bias").offsets = Some([0, 96])),
+        &[SHARD, "data offsets", "overlap"],
+    ),
+    (
+        "past the end",
+        Data(|it| it.tensor(QUERY).offsets = Some([1 << 40, (1 << 40) + 12288])),
+        &[SHARD, QUERY, "data offsets", "truncated"],
+    ),
     ("backwards", Data(|it| it.tensor(QUERY).offsets = Some([100, 50])), &[SHARD, QUERY, "data offsets", "[100, 50]"]),
-    ("NaN scale", Data(|it| it.tensor(SCALES).bytes[(3 * 64 + 17) * 2 + 1] = 255), &[MIDDLE, SCALES, "NaN scale", "expert 3", "row 17"]),
-    ("infinite norm", Data(|it| it.tensor("model.norm.weight").bytes[10..12].copy_from_slice(&[0x80, 0x7f])), &["model.norm.weight", "inf", "index 5"]),
-    ("NaN sink", Data(|it| it.tensor("model.layers.1.self_attn.sinks").bytes[2..4].copy_from_slice(&[0xc0, 0x7f])), &["model.layers.1.self_attn.sinks", "NaN", "index 1"]),
+    (
+        "NaN scale",
+        Data(|it| it.tensor(SCALES).bytes[(3 * 64 + 17) * 2 + 1] = 255),
+        &[MIDDLE, SCALES, "NaN scale", "expert 3", "row 17"],
+    ),
+    (
+        "infinite norm",
+        Data(|it| it.tensor("model.norm.weight").bytes[10..12].copy_from_slice(&[0x80, 0x7f])),
+        &["model.norm.weight", "inf", "index 5"],
+    ),
+    (
+        "NaN sink",
+        Data(|it| it.tensor("model.layers.1.self_attn.sinks").bytes[2..4].copy_from_slice(&[0xc0, 0x7f])),
+        &["model.layers.1.self_attn.sinks", "NaN", "index 1"],
+    ),
     ("experts in bf16", Data(plain_experts), &["model.layers.1.mlp.experts.down_proj", "MXFP4", "BF16"]),
 ];
 
@@ -57,23 +110,74 @@ const FILE_CASES: [Case; 21] = [
     ("truncated header", Files(|it| truncate(&it.join(MIDDLE), 100)), &[MIDDLE, "header", "truncated"]),
     ("truncated length", Files(|it| truncate(&it.join(MIDDLE), 5)), &[MIDDLE, "header", "5 bytes"]),
     ("empty shard", Files(|it| truncate(&it.join(MIDDLE), 0)), &[MIDDLE, "header", "0 bytes"]),
-    ("header beyond the file", Files(|it| overwrite(&it.join(SHARD), 0, &(1_u64 << 23).to_le_bytes())), &[SHARD, "header", "8388608"]),
-    ("huge header", Files(|it| overwrite(&it.join(SHARD), 0, &u64::MAX.to_le_bytes())), &[SHARD, "header length", "at most"]),
-    ("header of zero bytes", Files(|it| overwrite(&it.join(SHARD), 0, &[0; 8])), &[SHARD, "bad JSON", "safetensors header"]),
-    ("header that is no JSON", Files(|it| overwrite(&it.join(SHARD), 8, b"<html>")), &[SHARD, "bad JSON", "safetensors header"]),
+    (
+        "header beyond the file",
+        Files(|it| overwrite(&it.join(SHARD), 0, &(1_u64 << 23).to_le_bytes())),
+        &[SHARD, "header", "8388608"],
+    ),
+    (
+        "huge header",
+        Files(|it| overwrite(&it.join(SHARD), 0, &u64::MAX.to_le_bytes())),
+        &[SHARD, "header length", "at most"],
+    ),
+    (
+        "header of zero bytes",
+        Files(|it| overwrite(&it.join(SHARD), 0, &[0; 8])),
+        &[SHARD, "bad JSON", "safetensors header"],
+    ),
+    (
+        "header that is no JSON",
+        Files(|it| overwrite(&it.join(SHARD), 8, b"<html>")),
+        &[SHARD, "bad JSON", "safetensors header"],
+    ),
     ("bytes after the data", Files(|it| append(&it.join(SHARD), b"more")), &[SHARD, "safetensors data"]),
-    ("missing shard", Files(|it| fs::remove_file(it.join(MIDDLE)).unwrap()), &[MIDDLE, "missing file", "model.safetensors.index.json"]),
-    ("missing index", Files(|it| fs::remove_file(it.join("model.safetensors.index.json")).unwrap()), &["model.safetensors.index.json", "missing file", "3 safetensors"]),
-    ("index that is no JSON", Files(|it| put(it, "model.safetensors.index.json", "{\"weight_map\": {")), &["model.safetensors.index.json", "bad JSON"]),
-    ("index without a map", Files(|it| put(it, "model.safetensors.index.json", "{}")), &["model.safetensors.index.json", "weight_map"]),
-    ("index that leaves the directory", Data(|it| it.index = with(it, QUERY, "../../elsewhere.safetensors")), &["index.json", QUERY, "../../elsewhere"]),
-    ("index with a name twice", Files(|it| put(it, "model.safetensors.index.json", r#"{"weight_map":{"a":"x","a":"y"}}"#)), &["index.json", "tensor a", "duplicate"]),
+    (
+        "missing shard",
+        Files(|it| fs::remove_file(it.join(MIDDLE)).unwrap()),
+        &[MIDDLE, "missing file", "model.safetensors.index.json"],
+    ),
+    (
+        "missing index",
+        Files(|it| fs::remove_file(it.join("model.safetensors.index.json")).unwrap()),
+        &["model.safetensors.index.json", "missing file", "3 safetensors"],
+    ),
+    (
+        "index that is no JSON",
+        Files(|it| put(it, "model.safetensors.index.json", "{\"weight_map\": {")),
+        &["model.safetensors.index.json", "bad JSON"],
+    ),
+    (
+        "index without a map",
+        Files(|it| put(it, "model.safetensors.index.json", "{}")),
+        &["model.safetensors.index.json", "weight_map"],
+    ),
+    (
+        "index that leaves the directory",
+        Data(|it| it.index = with(it, QUERY, "../../elsewhere.safetensors")),
+        &["index.json", QUERY, "../../elsewhere"],
+    ),
+    (
+        "index with a name twice",
+        Files(|it| put(it, "model.safetensors.index.json", r#"{"weight_map":{"a":"x","a":"y"}}"#)),
+        &["index.json", "tensor a", "duplicate"],
+    ),
     ("missing config", Files(|it| fs::remove_file(it.join("config.json")).unwrap()), &["config.json", "missing file"]),
     ("config that is no JSON", Files(|it| put(it, "config.json", "{\"model_type\": ")), &["config.json", "bad JSON"]),
     ("config that is a list", Files(|it| put(it, "config.json", "[]")), &["config.json", "bad JSON"]),
-    ("generation config that is no JSON", Files(|it| put(it, "generation_config.json", "eos")), &["generation_config.json", "bad JSON"]),
+    (
+        "generation config that is no JSON",
+        Files(|it| put(it, "generation_config.json", "eos")),
+        &["generation_config.json", "bad JSON"],
+    ),
     ("config without weights", Files(remove_weights), &["model.safetensors", "missing file", "config.json"]),
-    ("empty directory", Files(|it| { remove_weights(it); fs::remove_file(it.join("config.json")).unwrap(); }), &["not a checkpoint", "directory without"]),
+    (
+        "empty directory",
+        Files(|it| {
+            remove_weights(it);
+            fs::remove_file(it.join("config.json")).unwrap();
+        }),
+        &["not a checkpoint", "directory without"],
+    ),
 ];
 
 #[test]
@@ -110,10 +214,16 @@ fn paths_that_are_no_checkpoint_are_refused() {
 
 #[test]
 fn damage_in_the_original_layout_is_refused_too() {
-    let cases: [(fn(&mut ModelDirectory), &[&str]); 5] = [
-        (|it| drop(it.remove("block.1.attn.qkv.bias")), &["model.safetensors", "block.1.attn.qkv.bias", "missing", "[192]"]),
+    let cases: [(DataDamage, &[&str]); 5] = [
+        (
+            |it| drop(it.remove("block.1.attn.qkv.bias")),
+            &["model.safetensors", "block.1.attn.qkv.bias", "missing", "[192]"],
+        ),
         (|it| it.tensor("block.1.attn.qkv.weight").shape = vec![64, 192], &["block.1.attn.qkv.weight", "[192, 64]"]),
-        (|it| it.tensor("block.0.mlp.mlp2_weight.scales").bytes[0] = 255, &["block.0.mlp.mlp2_weight.scales", "expert 0"]),
+        (
+            |it| it.tensor("block.0.mlp.mlp2_weight.scales").bytes[0] = 255,
+            &["block.0.mlp.mlp2_weight.scales", "expert 0"],
+        ),
         (|it| it.config["num_experts"] = json!(4), &["block.0.mlp.gate.weight", "[4, 64]", "[5, 64]"]),
         (|it| drop(it.config.as_object_mut().unwrap().remove("rope_ntk_beta")), &["config.json", "rope_ntk_beta"]),
     ];

@@ -1,5 +1,7 @@
 //! Hyperparameters are read, not assumed: what transformers accepts is honoured, the rest is refused by field.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod tiny_models;
 
 use model::{AttentionKind, Checkpoint, Error, Yarn};
@@ -66,8 +68,7 @@ fn every_setting_is_read() {
 
 #[test]
 fn yarn_settings_and_their_defaults() {
-    let usual =
-        Yarn { factor: 32.0, beta_fast: 32.0, beta_slow: 1.0, original_context: 4096, truncate: false };
+    let usual = Yarn { factor: 32.0, beta_fast: 32.0, beta_slow: 1.0, original_context: 4096, truncate: false };
     assert_eq!(yarn(|_| {}), Some(usual.clone()));
     assert_eq!(yarn(|it| it["rope_scaling"] = Value::Null), None);
     assert_eq!(yarn(|it| it["rope_scaling"] = json!({"rope_type": "default"})), None);
@@ -140,7 +141,11 @@ fn impossible_hyperparameters_are_refused_by_field() {
     let cases: Vec<Refusal> = vec![
         (&["model_type"], json!("llama"), &["unknown architecture", "llama"]),
         (&["architectures"], json!(["MixtralForCausalLM"]), &["unknown architecture", "MixtralForCausalLM"]),
-        (&["quantization_config", "quant_method"], json!("bitsandbytes"), &["quantization_config.quant_method", "mxfp4"]),
+        (
+            &["quantization_config", "quant_method"],
+            json!("bitsandbytes"),
+            &["quantization_config.quant_method", "mxfp4"],
+        ),
         (&["attention_bias"], json!(false), &["attention_bias", "true"]),
         (&["num_hidden_layers"], json!(0), &["layer_types", "2 entries"]),
         (&["num_hidden_layers"], json!(u64::MAX), &["num_hidden_layers", "18446744073709551615"]),

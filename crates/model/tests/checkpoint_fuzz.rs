@@ -1,6 +1,8 @@
 //! Seeded damage to headers: whatever the bytes, the parsers answer with tensors that lie inside the file, or with an error.
 //! The `fuzz/` directory has coverage-guided targets over the same two functions.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod tiny_models;
 
 use std::fs;
@@ -30,8 +32,7 @@ impl Random {
 }
 
 /// Numbers on which length and offset arithmetic goes wrong.
-const AWKWARD: [u64; 10] =
-    [0, 1, 7, 0xff, 0x7fff_ffff, 0xffff_ffff, 1 << 40, i64::MAX as u64, 1 << 63, u64::MAX];
+const AWKWARD: [u64; 10] = [0, 1, 7, 0xff, 0x7fff_ffff, 0xffff_ffff, 1 << 40, i64::MAX as u64, 1 << 63, u64::MAX];
 
 /// One to four changes: a bit, a byte, a number, a cut, a repeated or a removed stretch.
 fn damage(random: &mut Random, bytes: &mut Vec<u8>, header_bytes: usize) {
@@ -67,7 +68,12 @@ fn assert_sound(mut ranges: Vec<Range<usize>>, file_bytes: usize) {
 }
 
 /// How many of the damaged headers still parse.
-fn survivors(rounds: usize, sound: &[u8], header_bytes: usize, parse: impl Fn(&[u8]) -> Option<Vec<Range<usize>>>) -> usize {
+fn survivors(
+    rounds: usize,
+    sound: &[u8],
+    header_bytes: usize,
+    parse: impl Fn(&[u8]) -> Option<Vec<Range<usize>>>,
+) -> usize {
     let mut random = Random(20);
     assert!(parse(sound).is_some());
     let accepted = (0..rounds).filter(|_| {
@@ -116,11 +122,9 @@ fn damaged_checkpoints_open_whole_or_not_at_all() {
     let safetensors = file_bytes(&directory.files[0].1);
     let config = fs::read(folder.path().join("config.json")).unwrap();
     let mut random = Random(2);
-    for (name, sound, open) in [
-        ("model.safetensors", &safetensors, "."),
-        ("config.json", &config, "."),
-        ("model.gguf", &gguf, "model.gguf"),
-    ] {
+    for (name, sound, open) in
+        [("model.safetensors", &safetensors, "."), ("config.json", &config, "."), ("model.gguf", &gguf, "model.gguf")]
+    {
         for _ in 0..200 {
             let mut bytes = sound.clone();
             damage(&mut random, &mut bytes, 8192);

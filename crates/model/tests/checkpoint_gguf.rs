@@ -1,5 +1,7 @@
 //! What GGUF files may look like: encodings, fused tensors, split sets, Ollama's names, and keys that are read.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod tiny_models;
 
 use std::fs;
@@ -54,7 +56,8 @@ fn fuse_gate_up(file: &mut GgufFile, interleaved: bool) {
 fn fuse_attention(file: &mut GgufFile) {
     for layer in 0..2 {
         for (part, encoding) in [("weight", BF16_TENSOR), ("bias", F32_TENSOR)] {
-            let [mut query, key, value] = ["q", "k", "v"].map(|name| file.remove(&format!("blk.{layer}.attn_{name}.{part}")).0);
+            let [mut query, key, value] =
+                ["q", "k", "v"].map(|name| file.remove(&format!("blk.{layer}.attn_{name}.{part}")).0);
             query.shape[0] += key.shape[0] + value.shape[0];
             query.bytes.extend([key.bytes, value.bytes].concat());
             file.push(format!("blk.{layer}.attn_qkv.{part}"), encoding, query);
@@ -102,7 +105,9 @@ fn ollama_names_and_interleaved_rows() {
     fuse_gate_up(&mut file, true);
     fuse_attention(&mut file);
     for (tensor, _) in &mut file.tensors {
-        for (theirs, ours) in [("attn_output", "attn_out"), ("post_attention_norm", "ffn_norm"), ("attn_sinks.weight", "attn_sinks")] {
+        for (theirs, ours) in
+            [("attn_output", "attn_out"), ("post_attention_norm", "ffn_norm"), ("attn_sinks.weight", "attn_sinks")]
+        {
             tensor.name = tensor.name.replace(theirs, ours);
         }
     }

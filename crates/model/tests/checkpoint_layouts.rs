@@ -1,12 +1,14 @@
 //! The same model opens from every layout with the same configuration and the same weights.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod tiny_models;
 
 use std::path::Path;
 
 use kernels::{DenseFormat, GateUp, Mxfp4Layout};
 use model::checkpoint::{GgufVocabulary, TensorKind};
-use model::{AttentionKind, Checkpoint, Layout, LayerWeights, ModelConfig, Rope, VocabularySource, Yarn};
+use model::{AttentionKind, Checkpoint, LayerWeights, Layout, ModelConfig, Rope, VocabularySource, Yarn};
 use synth::{GgufOptions, Shape, Writer};
 use tempfile::TempDir;
 use tiny_models::{dense_values, expert_row, gate_and_up_rows};
@@ -36,13 +38,7 @@ fn tiny_config() -> ModelConfig {
         rms_norm_epsilon: 1e-5,
         rope: Rope {
             theta: 150_000.0,
-            yarn: Some(Yarn {
-                factor: 32.0,
-                beta_fast: 32.0,
-                beta_slow: 1.0,
-                original_context: 4096,
-                truncate: false,
-            }),
+            yarn: Some(Yarn { factor: 32.0, beta_fast: 32.0, beta_slow: 1.0, original_context: 4096, truncate: false }),
         },
         context_length: 131_072,
     }
@@ -147,11 +143,16 @@ fn any_path_into_a_checkpoint_opens_it() {
     let folder = TempDir::new().unwrap();
     let sharded = folder.path().join("sharded");
     let reference = write(Shape::tiny(), synth::Layout::HuggingFace { shards: 3 }, &sharded);
-    assert_same_weights(&reference, &Checkpoint::open(&sharded.join("model-00001-of-00002.safetensors")).unwrap(), true);
+    assert_same_weights(
+        &reference,
+        &Checkpoint::open(&sharded.join("model-00001-of-00002.safetensors")).unwrap(),
+        true,
+    );
     let single = folder.path().join("single");
     write(Shape::tiny(), synth::Layout::HuggingFace { shards: 1 }, &single);
     let file = std::fs::read_dir(&single).unwrap().map(|entry| entry.unwrap().path());
-    let file = file.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "safetensors")).unwrap();
+    let file =
+        file.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "safetensors")).unwrap();
     assert_same_weights(&reference, &Checkpoint::open(&file).unwrap(), true);
     let original = folder.path().join("model/original");
     write(Shape::tiny(), synth::Layout::Original, &original);

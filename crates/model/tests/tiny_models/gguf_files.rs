@@ -76,7 +76,9 @@ impl GgufFile {
     fn add_tensors(&mut self, shape: Shape) {
         let layers = shape.layers.len();
         let mut published = published_tensors(shape);
-        for (theirs, ours) in [("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output")] {
+        for (theirs, ours) in
+            [("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output")]
+        {
             let tensor = named(&mut published, &format!("{theirs}.weight")).clone();
             self.add_renamed(tensor, format!("{ours}.weight"));
         }
@@ -85,10 +87,13 @@ impl GgufFile {
                 let tensor = named(&mut published, &format!("model.layers.{layer}.{theirs}")).clone();
                 self.add_renamed(tensor, format!("blk.{layer}.{ours}"));
             }
-            let mut expert = |suffix: &str| named(&mut published, &format!("model.layers.{layer}.mlp.experts.{suffix}")).clone();
+            let mut expert =
+                |suffix: &str| named(&mut published, &format!("model.layers.{layer}.mlp.experts.{suffix}")).clone();
             let down = join(&expert("down_proj_blocks"), &expert("down_proj_scales"));
             let both = join(&expert("gate_up_proj_blocks"), &expert("gate_up_proj_scales"));
-            for (name, matrix) in [("down", down), ("gate", every_second_row(&both, 0)), ("up", every_second_row(&both, 1))] {
+            for (name, matrix) in
+                [("down", down), ("gate", every_second_row(&both, 0)), ("up", every_second_row(&both, 1))]
+            {
                 self.push(format!("blk.{layer}.ffn_{name}_exps.weight"), MXFP4_TENSOR, matrix);
             }
             let bias = expert("gate_up_proj_bias");

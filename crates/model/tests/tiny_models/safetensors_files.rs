@@ -57,9 +57,11 @@ impl ModelDirectory {
                 tensors.push(tensor);
             }
         }
-        for (theirs, ours) in
-            [("model.embed_tokens", "embedding.weight"), ("model.norm", "norm.scale"), ("lm_head", "unembedding.weight")]
-        {
+        for (theirs, ours) in [
+            ("model.embed_tokens", "embedding.weight"),
+            ("model.norm", "norm.scale"),
+            ("lm_head", "unembedding.weight"),
+        ] {
             let mut tensor = named(&mut published, &format!("{theirs}.weight")).clone();
             tensor.name = ours.into();
             tensors.push(tensor);
@@ -73,7 +75,8 @@ impl ModelDirectory {
         let pairs = self.files.iter().flat_map(|(file, tensors)| {
             tensors.iter().map(move |tensor| (tensor.name.clone(), Value::from(file.as_str())))
         });
-        self.index = Some(json!({"metadata": {"total_size": 0}, "weight_map": pairs.collect::<serde_json::Map<_, _>>()}));
+        self.index =
+            Some(json!({"metadata": {"total_size": 0}, "weight_map": pairs.collect::<serde_json::Map<_, _>>()}));
     }
 
     /// A tensor of any file.
@@ -87,7 +90,8 @@ impl ModelDirectory {
         if let Some(index) = &mut self.index {
             index["weight_map"].as_object_mut().unwrap().remove(name);
         }
-        let (_, tensors) = self.files.iter_mut().find(|(_, tensors)| tensors.iter().any(|tensor| tensor.name == name)).unwrap();
+        let (_, tensors) =
+            self.files.iter_mut().find(|(_, tensors)| tensors.iter().any(|tensor| tensor.name == name)).unwrap();
         tensors.remove(tensors.iter().position(|tensor| tensor.name == name).unwrap())
     }
 
