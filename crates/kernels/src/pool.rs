@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// How often a waiting thread looks before it sleeps (workers) or yields (the caller); some 50 µs.
-const SPINS_MAX: u32 = 20_000;
+const SPINS_MAX: u32 = 2_000;
 
 /// A pool of `threads` threads, the caller's included.
 pub struct Pool {

@@ -6,13 +6,45 @@
 mod support;
 
 use kernels::IsaKind;
-use model::{Checkpoint, Device, Precision};
-use support::{Feed, Golden, all_logits, argmax, checkpoint, cpu, difference, layouts, load, prompts, step};
-use synth::{Layout, Shape};
+use model::{Checkpoint, Device, Model, Precision, SequenceId, Span, Wanted};
+use support::{Feed, Golden, all_logits, checkpoint, cpu, difference, load};
+use synth::{GgufOptions, Layout, Shape};
 
 const EXACT_MAX: f64 = 2e-4;
 const DEFAULT_MAX: f64 = 0.4;
 const DEFAULT_RMS: f64 = 0.05;
+
+/// The layouts that hold the tensors' exact values.
+fn layouts() -> Vec<Layout> {
+    let gguf = GgufOptions { dense: synth::DenseFormat::Bf16, ..GgufOptions::default() };
+    vec![
+        Layout::HuggingFace { shards: 3 },
+        Layout::HuggingFace { shards: 1 },
+        Layout::Original,
+        Layout::Gguf(gguf),
+        Layout::Gguf(GgufOptions { dense: synth::DenseFormat::F32, fused_gate_up: true, ..gguf }),
+    ]
+}
+
+/// Appends one token and gives its logits.
+fn step(model: &mut dyn Model, sequence: SequenceId, id: u32) -> Vec<f32> {
+    let mut logits = Vec::new();
+    model.forward(&[Span { sequence, ids: &[id], wanted: Wanted::Last }], &mut logits).unwrap();
+    logits
+}
+
+fn argmax(logits: &[f32]) -> u32 {
+    let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
+    (0..logits.len()).fold(0, better) as u32
+}
+
+/// The prompts of a golden JSON file, with the greedy continuation of each.
+fn prompts(name: &str) -> Vec<(Vec<u32>, Vec<u32>)> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let ids = |value: &serde_json::Value| value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+    golden["prompts"].as_array().unwrap().iter().map(|prompt| (ids(&prompt["ids"]), ids(&prompt["greedy"]))).collect()
+}
 
 /// Teacher-forced: the golden's own tokens are fed, and each step's logits compared. With `greedy`, its choices too.
 fn follow(checkpoint: &Checkpoint, golden: &str, device: Device, precision: Precision, feed: Feed) {

@@ -5,25 +5,13 @@ use std::path::Path;
 
 use kernels::IsaKind;
 use model::{Checkpoint, Device, Model, Precision, SequenceId, Span, Wanted};
-use synth::{GgufOptions, Layout, Shape, Writer};
+use synth::{Layout, Shape, Writer};
 
 /// How a prompt is fed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Feed {
     Whole,
     Chunks(usize),
-}
-
-/// The layouts that hold the tensors' exact values.
-pub(crate) fn layouts() -> Vec<Layout> {
-    let gguf = GgufOptions { dense: synth::DenseFormat::Bf16, ..GgufOptions::default() };
-    vec![
-        Layout::HuggingFace { shards: 3 },
-        Layout::HuggingFace { shards: 1 },
-        Layout::Original,
-        Layout::Gguf(gguf),
-        Layout::Gguf(GgufOptions { dense: synth::DenseFormat::F32, fused_gate_up: true, ..gguf }),
-    ]
 }
 
 /// Writes a synthetic checkpoint and opens it; the files are deleted when the folder is dropped (maps stay valid).
@@ -56,18 +44,6 @@ pub(crate) fn all_logits(model: &mut dyn Model, ids: &[u32], feed: Feed) -> (Seq
     (sequence, all)
 }
 
-/// Appends one token and gives its logits.
-pub(crate) fn step(model: &mut dyn Model, sequence: SequenceId, id: u32) -> Vec<f32> {
-    let mut logits = Vec::new();
-    model.forward(&[Span { sequence, ids: &[id], wanted: Wanted::Last }], &mut logits).unwrap();
-    logits
-}
-
-pub(crate) fn argmax(logits: &[f32]) -> u32 {
-    let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
-    (0..logits.len()).fold(0, better) as u32
-}
-
 /// Greatest and root-mean-square difference.
 pub(crate) fn difference(found: &[f32], expected: &[f32]) -> (f64, f64) {
     assert_eq!(found.len(), expected.len());
@@ -92,7 +68,8 @@ impl Golden {
             let shape = entry["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
             (name.clone(), (words, shape))
         };
-        Self(table.as_object().unwrap().iter().map(tensor).collect())
+        let named = table.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
+        Self(named.map(tensor).collect())
     }
 
     pub(crate) fn f32(&self, name: &str) -> Vec<f32> {
@@ -104,10 +81,3 @@ impl Golden {
     }
 }
 
-/// The prompts of a golden JSON file, with the greedy continuation of each.
-pub(crate) fn prompts(name: &str) -> Vec<(Vec<u32>, Vec<u32>)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let ids = |value: &serde_json::Value| value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
-    golden["prompts"].as_array().unwrap().iter().map(|prompt| (ids(&prompt["ids"]), ids(&prompt["greedy"]))).collect()
-}
