@@ -263,9 +263,8 @@ impl Parser {
     /// The header ends without `<|message|>`: if it names or says anything, that is a message.
     fn close_header(&mut self, terminator: Terminator, events: &mut Vec<Event>) {
         let State::Header(header) = &self.state else { return };
-        let WithoutMessage { header, content } = header.without_message(self.strictness, self.implied_role);
+        let WithoutMessage { header, content, named } = header.without_message(self.strictness, self.implied_role);
         // A header that is cut off may be cut in the middle of a name: only content makes a message of it.
-        let named = header.channel.is_some() || header.recipient.is_some();
         let says = !content.is_empty() || (named && terminator != Terminator::EndOfStream);
         if says {
             events.push(Event::MessageStarted(header));
@@ -277,7 +276,7 @@ impl Parser {
     /// The header is longer than a header can be: its rest is content, and more content follows.
     fn stream_header(&mut self, events: &mut Vec<Event>) {
         let State::Header(header) = &self.state else { return };
-        let WithoutMessage { header, content } = header.without_message(self.strictness, self.implied_role);
+        let WithoutMessage { header, content, named: _ } = header.without_message(self.strictness, self.implied_role);
         events.push(Event::MessageStarted(header));
         events.extend((!content.is_empty()).then_some(Event::TextDelta(content)));
         self.state = State::Content;

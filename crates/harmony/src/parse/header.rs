@@ -50,6 +50,8 @@ pub(super) enum Marker {
 pub(super) struct WithoutMessage {
     pub(super) header: Header,
     pub(super) content: String,
+    /// Whether the header says enough to be a message without content.
+    pub(super) named: bool,
 }
 
 pub(super) const CONSTRAIN: &str = "<|constrain|>";
@@ -83,6 +85,10 @@ impl HeaderTokens {
         self.text_tokens += 1;
         let last = self.stretches.last_mut().expect("a header begins with a stretch");
         last.bytes.extend_from_slice(bytes);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self.stretches.as_slice(), [only] if only.bytes.is_empty())
     }
 
     pub(super) fn text_tokens(&self) -> usize {
@@ -121,7 +127,9 @@ impl HeaderTokens {
             }
             let text = String::from_utf8_lossy(&last.bytes);
             let content = reading.read_head(last.marker, &text).to_owned();
-            WithoutMessage { header: reading.header(implied_role), content }
+            let header = reading.header(implied_role);
+            let named = header.channel.is_some() || header.recipient.is_some();
+            WithoutMessage { header, content, named }
         })
     }
 }

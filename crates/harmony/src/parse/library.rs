@@ -32,7 +32,7 @@ pub(super) fn without_message(tokens: &HeaderTokens) -> Option<WithoutMessage> {
     let mut words: Vec<&str> = words.split_ascii_whitespace().collect();
     let author = author(role, &mut words)?;
     let header = Header { author, recipient: None, channel, content_type: None };
-    Some(WithoutMessage { header, content: words.join(" ") })
+    Some(WithoutMessage { header, content: words.join(" "), named: !tokens.is_empty() })
 }
 
 /// The channel cut out of the text, and the text that is left with a space before each `<|constrain|>`.
@@ -55,7 +55,7 @@ fn channel_and_words(tokens: &HeaderTokens) -> Option<(Option<String>, String)> 
             Marker::Channel => words.push_str(&format!("<|channel|>{text}")),
         }
     }
-    Some((channel, words))
+    Some((channel, words.trim().to_owned()))
 }
 
 fn author(role: Option<Role>, words: &mut Vec<&str>) -> Option<Author> {

@@ -157,15 +157,16 @@ fn name_type(schema: &mut Map<String, Value>) {
     if !schema.contains_key("type")
         && let Some(Value::Array(values)) = schema.get("enum")
     {
-        let all = |test: fn(&Value) -> bool| !values.is_empty() && values.iter().all(test);
-        let tests: [(fn(&Value) -> bool, &str); 4] = [
-            (Value::is_string, "string"),
-            (Value::is_number, "number"),
-            (Value::is_boolean, "boolean"),
-            (Value::is_null, "null"),
-        ];
-        if let Some((_, name)) = tests.into_iter().find(|(test, _)| all(*test)) {
-            schema.insert("type".to_owned(), json!(name));
+        let name = |value: &Value| match value {
+            Value::String(_) => Some("string"),
+            Value::Number(_) => Some("number"),
+            Value::Bool(_) => Some("boolean"),
+            Value::Null => Some("null"),
+            Value::Array(_) | Value::Object(_) => None,
+        };
+        let first = values.first().and_then(name);
+        if let Some(first) = first.filter(|first| values.iter().all(|value| name(value) == Some(first))) {
+            schema.insert("type".to_owned(), json!(first));
         }
     }
     if schema.get("type") == Some(&json!("null")) {

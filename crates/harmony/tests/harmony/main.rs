@@ -1,5 +1,7 @@
 //! The tests of the crate through its public edge; goldens come from the official library, never from our own output.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says where")]
+
 mod fuzz;
 mod golden;
 mod header_safety;
