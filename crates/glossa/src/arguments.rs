@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs OpenAI's gpt-oss models on your own hardware.
 #[derive(Parser)]
-#[command(name = "glossa", version, about, max_term_width = 110)]
+#[command(name = "glossa", version, about, max_term_width = 110, args_override_self = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

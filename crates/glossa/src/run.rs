@@ -1,6 +1,6 @@
 //! `glossa run`: a prompt in, a streamed answer out.
 
-use std::io::{IsTerminal, stdin};
+use std::io::{IsTerminal, Write, stdin};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::{Engine, Event, Finish, FinishReason, Job, Limits, Sampling};
@@ -171,7 +171,7 @@ fn generate(
                     None => {
                         let mut text = String::new();
                         raw_text.push(vocabulary.token_bytes(token.id).unwrap_or("\u{FFFD}".as_bytes()), &mut text);
-                        display.show_raw(text.as_bytes())?;
+                        display.show_raw(&text)?;
                     }
                 }
             }
@@ -190,9 +190,9 @@ fn generate(
     Ok(Turn { ids, logprobs, messages, finish })
 }
 
-fn show(
+fn show<A: Write, B: Write>(
     events: &mut Vec<harmony::Event>,
-    display: &mut Display,
+    display: &mut Display<A, B>,
     messages: &mut Collector,
     silent: bool,
 ) -> Result<(), Error> {
