@@ -1,6 +1,6 @@
 //! Licences, bans and sources of our dependencies, checked by cargo-deny against deny.toml.
 //!
-//! A machine without cargo-deny gets it under `target/tools`: a build of two minutes on two cores, once. The check never
+//! A machine without cargo-deny gets it under `target/tools`, once: a build of two minutes on two idle cores. The check never
 //! passes because the tool is missing.
 
 use std::path::PathBuf;
@@ -29,7 +29,10 @@ fn program() -> Result<PathBuf> {
     if !answers(&own) {
         eprintln!("    installing cargo-deny {VERSION} into {}", tools.display());
         let package = format!("cargo-deny@{VERSION}");
-        run_command(cargo().args(["install", "--quiet", "--locked", &package, "--root"]).arg(&tools))?;
+        let mut install = cargo();
+        // Left to itself, cargo builds it in a temporary folder and not among our own crates.
+        install.env_remove("CARGO_TARGET_DIR").args(["install", "--quiet", "--locked", &package, "--root"]).arg(&tools);
+        run_command(&mut install)?;
     }
     Ok(own)
 }

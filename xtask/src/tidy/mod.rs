@@ -24,17 +24,23 @@ struct Violation {
 /// Checks every file that git knows or would add, and the dependency edges; prints each violation.
 pub(crate) fn run() -> Result<()> {
     let mut violations = Vec::new();
-    for (path, text) in files::texts(&root())? {
-        violations.extend(words::check(&path, &text));
+    let texts = files::texts(&root())?;
+    for (path, text) in &texts {
+        violations.extend(words::check(path, text));
         if path.ends_with(".rs") {
-            violations.extend(source::check(&path, &text));
+            violations.extend(source::check(path, text));
         }
     }
-    violations.extend(edges::check(&edges::packages(&metadata()?)));
+    let packages = edges::packages(&metadata()?);
+    violations.extend(edges::check(&packages));
     for violation in &violations {
         println!("{violation}");
     }
-    if violations.is_empty() { Ok(()) } else { Err(Error::Untidy(violations.len())) }
+    if !violations.is_empty() {
+        return Err(Error::Untidy(violations.len()));
+    }
+    println!("tidy: {} text files and {} crates keep the house rules", texts.len(), packages.len());
+    Ok(())
 }
 
 impl Violation {
