@@ -33,8 +33,9 @@ cargo xtask COMMAND
       --dense F     gguf: bf16 (default) | f32 | f16 | q8_0 for attention, embedding and unembedding
       --fused       gguf: one tensor for gate and up
       --split N     gguf: N files
-      --no-tokenizer
-                    hf, original: leave out tokenizer.json and its companions
+      --tokenizer | --no-tokenizer
+                    whether tokenizer.json and its companions are written; they are, except beside
+                    a gguf, which has its vocabulary inside
   demo [PROMPT]     runs glossa on a small model of random weights, written on first use
 ";
 
