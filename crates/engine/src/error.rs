@@ -39,7 +39,9 @@ pub enum Error {
     },
 
     /// A prompt that leaves no room for an answer.
-    #[error("the prompt has {prompt} tokens: expected fewer than the context of {context_tokens}; shorten it or raise the context")]
+    #[error(
+        "the prompt has {prompt} tokens: expected fewer than the context of {context_tokens}; shorten it or raise the context"
+    )]
     PromptTooLong {
         /// Tokens of the prompt.
         prompt: usize,

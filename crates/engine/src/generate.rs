@@ -132,7 +132,8 @@ impl Engine {
                 let _ = next.events.send(outcome.map_or_else(Event::Failed, Event::Finished));
             }
         };
-        let thread = std::thread::Builder::new().name("engine".into()).spawn(body).expect("the system can start a thread");
+        let thread =
+            std::thread::Builder::new().name("engine".into()).spawn(body).expect("the system can start a thread");
         Self { jobs: Some(jobs), thread: Some(thread), config, limits }
     }
 

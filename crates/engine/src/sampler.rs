@@ -49,7 +49,11 @@ impl Sampler {
         // Settings change logits in place, so the model's own value of each token they touch is kept aside.
         let own: HashMap<u32, f32> = self.touched().map(|id| (id, logits[id as usize])).collect();
         self.bias_and_penalize(logits);
-        let id = if self.sampling.temperature == 0.0 || self.sampling.top_k == 1 { greatest(logits) } else { self.draw(logits) };
+        let id = if self.sampling.temperature == 0.0 || self.sampling.top_k == 1 {
+            greatest(logits)
+        } else {
+            self.draw(logits)
+        };
         let raw = own.get(&id).copied().unwrap_or(logits[id as usize]);
         *self.generated.entry(id).or_default() += 1;
         if self.sampling.repetition_penalty != 1.0 {
@@ -70,7 +74,8 @@ impl Sampler {
         }
         for &id in self.seen.keys() {
             let logit = &mut logits[id as usize];
-            *logit = if *logit > 0.0 { *logit / settings.repetition_penalty } else { *logit * settings.repetition_penalty };
+            *logit =
+                if *logit > 0.0 { *logit / settings.repetition_penalty } else { *logit * settings.repetition_penalty };
         }
         for (&id, &count) in &self.generated {
             logits[id as usize] -= settings.presence_penalty + settings.frequency_penalty * count as f32;
@@ -106,9 +111,12 @@ impl Sampler {
 
 /// The first greatest logit.
 fn greatest(logits: &[f32]) -> u32 {
-    let best = logits.iter().zip(0u32..).fold((f32::NEG_INFINITY, 0), |best, (&logit, id)| {
-        if logit > best.0 { (logit, id) } else { best }
-    });
+    let best = logits.iter().zip(0u32..).fold(
+        (f32::NEG_INFINITY, 0),
+        |best, (&logit, id)| {
+            if logit > best.0 { (logit, id) } else { best }
+        },
+    );
     best.1
 }
 
@@ -167,7 +175,8 @@ fn choose(candidates: impl Iterator<Item = (f32, u32)> + Clone, draw: f64) -> u3
 
 /// A number in 0 .. 1 that depends on seed and counter only (splitmix64's finaliser, 53 bits).
 fn uniform(seed: u64, counter: u64) -> f64 {
-    let mut z = seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add((counter + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut z =
+        seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add((counter + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64

@@ -53,7 +53,8 @@ fn read_ids(path: &Path) -> Result<Vec<u32>, Error> {
     };
     let value: Value = serde_json::from_slice(&loading::read(path)?).map_err(|error| wrong(error.to_string()))?;
     let list = value.get("ids").unwrap_or(&value).as_array().ok_or_else(|| wrong("another JSON value".into()))?;
-    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| wrong(value.to_string()));
+    let id =
+        |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| wrong(value.to_string()));
     list.iter().map(id).collect()
 }
 
@@ -81,7 +82,8 @@ impl<'a> Out<'a> {
     }
 
     fn append(&mut self, values: &[f32]) -> Result<(), Error> {
-        let write = |file: &mut BufWriter<File>| values.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()));
+        let write =
+            |file: &mut BufWriter<File>| values.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()));
         write(&mut self.file).map_err(|source| Error::Write { path: self.path.to_owned(), source })
     }
 

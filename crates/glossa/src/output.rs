@@ -212,7 +212,8 @@ mod tests {
             ("final", None, "an\x1b[2Jswer"),
         ] {
             let text = Event::TextDelta(text.into());
-            for event in [header(Role::Assistant, Some(channel), recipient), text, Event::MessageEnded(Terminator::End)] {
+            for event in [header(Role::Assistant, Some(channel), recipient), text, Event::MessageEnded(Terminator::End)]
+            {
                 display.show(&event).unwrap();
             }
         }

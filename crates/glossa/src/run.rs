@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::{Engine, Event, Finish, FinishReason, Job, Limits, Sampling};
 use harmony::{
-    Collector, Conversation, DeveloperContent, Parser, ReasoningEffort, Renderer, Role, SystemContent, TextStream, Vocabulary,
+    Collector, Conversation, DeveloperContent, Parser, ReasoningEffort, Renderer, Role, SystemContent, TextStream,
+    Vocabulary,
 };
 use model::{Checkpoint, Precision};
 use serde_json::{Value, json};
@@ -35,7 +36,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     let vocabulary = loading::vocabulary(&arguments.model, &checkpoint)?;
     let mut stop_ids = if arguments.raw { Vec::new() } else { vocabulary.stop_ids()? };
     stop_ids.extend(&checkpoint.stop_ids);
-    let ids = if arguments.raw { vocabulary.encode_with_specials(&prompt) } else { render(arguments, &vocabulary, prompt)? };
+    let ids =
+        if arguments.raw { vocabulary.encode_with_specials(&prompt) } else { render(arguments, &vocabulary, prompt)? };
     let precision = if arguments.exact { Precision::Exact } else { Precision::Default };
     let limits = Limits {
         context_tokens: context_tokens(arguments.context, checkpoint.config.context_length)?,

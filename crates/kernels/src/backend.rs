@@ -130,7 +130,14 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Causal attention of the given query rows, which are the last positions of the cache, written to the same rows of
     /// `out` (already resized): softmax over `[q·k / sqrt(head_dim), sink]`, the sink without value.
-    fn attend(&self, shape: Attention<'_>, queries: &Self::Rows, kv: &Self::Kv, rows: Range<usize>, out: &mut Self::Rows);
+    fn attend(
+        &self,
+        shape: Attention<'_>,
+        queries: &Self::Rows,
+        kv: &Self::Kv,
+        rows: Range<usize>,
+        out: &mut Self::Rows,
+    );
 
     /// The `experts_per_row` greatest router logits of each row (the lower number wins a tie) and the softmax over them.
     fn route(&self, logits: &Self::Rows, experts_per_row: usize, out: &mut Routing);

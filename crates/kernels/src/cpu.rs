@@ -15,12 +15,14 @@ mod tile;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use crate::backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing, top_experts};
+use crate::backend::{
+    Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing, top_experts,
+};
 use crate::pool::Pool;
 use experts::Experts;
 pub use isa::{Isa, IsaKind};
-use kv::Kv;
 use kv::Blocks;
+use kv::Kv;
 use product::{EncodedRow, Input, Output};
 
 /// Query rows per attention task.

@@ -5,7 +5,8 @@
 use crate::storage::{DenseFormat, Mxfp4Layout};
 
 /// The values of the sixteen E2M1 codes.
-pub const FP4_VALUES: [f32; 16] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
+pub const FP4_VALUES: [f32; 16] =
+    [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
 
 /// The E8M0 scale `2^(byte − 127)`; 255 means NaN and is refused by loaders.
 #[inline(always)]
@@ -196,7 +197,13 @@ mod tests {
 
     #[test]
     fn bf16_rounds_to_even_and_keeps_nan() {
-        for (value, bits) in [(1.0, 0x3F80), (1.003_906_25, 0x3F80), (1.011_718_75, 0x3F82), (f32::INFINITY, 0x7F80), (-0.0, 0x8000)] {
+        for (value, bits) in [
+            (1.0, 0x3F80),
+            (f32::from_bits(0x3F80_8000), 0x3F80),
+            (f32::from_bits(0x3F81_8000), 0x3F82),
+            (f32::INFINITY, 0x7F80),
+            (-0.0, 0x8000),
+        ] {
             assert_eq!(f32_to_bf16(value), bits, "{value}");
         }
         assert!(bf16_to_f32(f32_to_bf16(f32::NAN)).is_nan());
@@ -215,7 +222,10 @@ mod tests {
             };
             let expected = if bits >> 15 == 1 { -magnitude } else { magnitude };
             let found = f64::from(f16_to_f32(bits));
-            assert!(found == expected || found.is_nan() && expected.is_nan(), "{bits:04x}: {found} instead of {expected}");
+            assert!(
+                found == expected || found.is_nan() && expected.is_nan(),
+                "{bits:04x}: {found} instead of {expected}"
+            );
         }
     }
 }

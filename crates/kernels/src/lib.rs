@@ -11,7 +11,7 @@ mod pool;
 mod reference;
 mod storage;
 
-pub use backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, Routing, RotaryTable};
+pub use backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing};
 pub use cpu::{Cpu, Isa, IsaKind};
 pub use pool::Pool;
 pub use reference::Reference;

@@ -4,7 +4,9 @@
 
 use std::ops::Range;
 
-use crate::backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing, top_experts};
+use crate::backend::{
+    Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing, top_experts,
+};
 use crate::decode::{bf16_to_f32, decode_dense, decode_mxfp4_block, f32_to_bf16};
 use crate::storage::{DenseMatrix, GateUp, Mxfp4Layout, Mxfp4Matrix};
 

@@ -8,7 +8,8 @@ fn every_format_decodes_as_gguf_does() {
     let mut seen = 0;
     for line in golden.lines().filter(|line| !line.starts_with('#')) {
         let [name, bytes, values] = line.split(" | ").collect::<Vec<_>>().try_into().expect("three fields");
-        let bytes: Vec<u8> = (0..bytes.len() / 2).map(|i| u8::from_str_radix(&bytes[2 * i..2 * i + 2], 16).unwrap()).collect();
+        let bytes: Vec<u8> =
+            (0..bytes.len() / 2).map(|i| u8::from_str_radix(&bytes[2 * i..2 * i + 2], 16).unwrap()).collect();
         let expected: Vec<f32> =
             values.split(' ').map(|bits| f32::from_bits(u32::from_str_radix(bits, 16).unwrap())).collect();
         let mut found = vec![0.0; expected.len()];

@@ -3,8 +3,8 @@
 mod random;
 
 use kernels::{
-    Attention, Backend, Cpu, DenseFormat, ExpertWeights, GateUp, IsaKind, KvPrecision, LinearWeights, Mxfp4Layout, Reference,
-    RotaryTable, Routing,
+    Attention, Backend, Cpu, DenseFormat, ExpertWeights, GateUp, IsaKind, KvPrecision, LinearWeights, Mxfp4Layout,
+    Reference, RotaryTable, Routing,
 };
 use random::Random;
 
@@ -23,7 +23,8 @@ fn backends() -> impl Iterator<Item = (String, Cpu)> {
 fn rows<B: Backend>(backend: &B, values: &[f32], columns: usize) -> B::Rows {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let count = values.len() / columns;
-    let table = backend.load_linear(LinearWeights { matrix: random::matrix(DenseFormat::F32, count, columns, bytes), bias: None });
+    let table = backend
+        .load_linear(LinearWeights { matrix: random::matrix(DenseFormat::F32, count, columns, bytes), bias: None });
     let ids: Vec<u32> = (0..count as u32).collect();
     let mut out = B::Rows::default();
     backend.embed(&table, &ids, &mut out);
@@ -41,7 +42,10 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(1e-3f32, |scale, value| scale.max(value.abs()));
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!((found - expected).abs() <= tolerance * scale, "{what}: [{i}] {found} instead of {expected} (scale {scale})");
+        assert!(
+            (found - expected).abs() <= tolerance * scale,
+            "{what}: [{i}] {found} instead of {expected} (scale {scale})"
+        );
     }
 }
 
@@ -176,7 +180,8 @@ fn a_window_bounds_the_cache() {
 #[test]
 fn experts_in_every_layout() {
     let mut random = Random::new(5);
-    let shapes = [(5, 32, 32, 1, 2), (8, 96, 64, 2, 4), (3, 64, 160, 9, 3), (32, 1056, 96, 40, 4), (2, 32, 1088, 30, 1)];
+    let shapes =
+        [(5, 32, 32, 1, 2), (8, 96, 64, 2, 4), (3, 64, 160, 9, 3), (32, 1056, 96, 40, 4), (2, 32, 1088, 30, 1)];
     for (experts, hidden, intermediate, batch, k) in shapes {
         for arrangement in 0..6 {
             let layout = if arrangement % 2 == 0 { Mxfp4Layout::Split } else { Mxfp4Layout::Joined };
@@ -187,24 +192,29 @@ fn experts_in_every_layout() {
                 _ => GateUp::Separate { gate: mxfp4(intermediate, hidden), up: mxfp4(intermediate, hidden) },
             };
             let down = mxfp4(hidden, intermediate);
-            let (gate_up_bias, down_bias) = (random.values(experts * 2 * intermediate), random.values(experts * hidden));
+            let (gate_up_bias, down_bias) =
+                (random.values(experts * 2 * intermediate), random.values(experts * hidden));
             let (x, router) = (random.values(batch * hidden), random.values(batch * experts));
-            compare!(5e-6, format!("{experts} experts {hidden}x{intermediate}, {batch} rows, arrangement {arrangement}"), |backend| {
-                let layer = backend.load_experts(ExpertWeights {
-                    gate_up: gate_up.clone(),
-                    gate_up_bias: gate_up_bias.clone(),
-                    down: down.clone(),
-                    down_bias: down_bias.clone(),
-                    swiglu_limit: 7.0,
-                });
-                let x = rows(backend, &x, hidden);
-                let (mut routing, mut residual) = (Routing::default(), Default::default());
-                backend.route(&rows(backend, &router, experts), k, &mut routing);
-                assert_eq!(routing.experts.len(), batch * k);
-                backend.gather(&x, &(0..batch).collect::<Vec<_>>(), &mut residual);
-                backend.experts(&layer, &x, &routing, &mut residual);
-                read(backend, &residual)
-            });
+            compare!(
+                5e-6,
+                format!("{experts} experts {hidden}x{intermediate}, {batch} rows, arrangement {arrangement}"),
+                |backend| {
+                    let layer = backend.load_experts(ExpertWeights {
+                        gate_up: gate_up.clone(),
+                        gate_up_bias: gate_up_bias.clone(),
+                        down: down.clone(),
+                        down_bias: down_bias.clone(),
+                        swiglu_limit: 7.0,
+                    });
+                    let x = rows(backend, &x, hidden);
+                    let (mut routing, mut residual) = (Routing::default(), Default::default());
+                    backend.route(&rows(backend, &router, experts), k, &mut routing);
+                    assert_eq!(routing.experts.len(), batch * k);
+                    backend.gather(&x, &(0..batch).collect::<Vec<_>>(), &mut residual);
+                    backend.experts(&layer, &x, &routing, &mut residual);
+                    read(backend, &residual)
+                }
+            );
         }
     }
 }

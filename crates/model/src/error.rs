@@ -198,7 +198,9 @@ pub enum Error {
     EmptySpan,
 
     /// A token id that the embedding has no row for.
-    #[error("token {id} is outside the vocabulary: expected an id below {vocabulary_size}; use the tokenizer of this model")]
+    #[error(
+        "token {id} is outside the vocabulary: expected an id below {vocabulary_size}; use the tokenizer of this model"
+    )]
     TokenOutOfRange {
         /// The id.
         id: u32,
@@ -216,7 +218,9 @@ pub enum Error {
     },
 
     /// Weights that compute infinities or NaN.
-    #[error("the model computed a logit that is not finite, of token {token}; its weights are damaged, download the model again")]
+    #[error(
+        "the model computed a logit that is not finite, of token {token}; its weights are damaged, download the model again"
+    )]
     NonFiniteLogits {
         /// First such token of the vocabulary.
         token: usize,

@@ -97,7 +97,10 @@ impl<B: Backend> GptOss<B> {
             if needed > self.config.context_length {
                 return Err(Error::ContextExceeded { needed, context_length: self.config.context_length });
             }
-            assert!(batch[..index].iter().all(|other| other.sequence != span.sequence), "one span per sequence and batch");
+            assert!(
+                batch[..index].iter().all(|other| other.sequence != span.sequence),
+                "one span per sequence and batch"
+            );
         }
         Ok(())
     }

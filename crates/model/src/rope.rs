@@ -19,8 +19,7 @@ impl Frequencies {
     /// Computes the frequencies for heads of `head_dim` values.
     #[must_use]
     pub fn new(rope: &Rope, head_dim: usize) -> Self {
-        let plain: Vec<f64> =
-            (0..head_dim / 2).map(|i| rope.theta.powf(-2.0 * i as f64 / head_dim as f64)).collect();
+        let plain: Vec<f64> = (0..head_dim / 2).map(|i| rope.theta.powf(-2.0 * i as f64 / head_dim as f64)).collect();
         match &rope.yarn {
             Some(yarn) if yarn.factor > 1.0 => Self {
                 inverse: interpolate(&plain, yarn, rope.theta, head_dim),
@@ -44,8 +43,9 @@ impl Frequencies {
 /// High frequencies are kept, low ones divided by the factor, with a linear ramp between.
 fn interpolate(plain: &[f64], yarn: &Yarn, theta: f64, head_dim: usize) -> Vec<f64> {
     let dim = head_dim as f64;
-    let boundary =
-        |rotations: f64| dim * (yarn.original_context as f64 / (rotations * std::f64::consts::TAU)).ln() / (2.0 * theta.ln());
+    let boundary = |rotations: f64| {
+        dim * (yarn.original_context as f64 / (rotations * std::f64::consts::TAU)).ln() / (2.0 * theta.ln())
+    };
     let (mut low, mut high) = (boundary(yarn.beta_fast), boundary(yarn.beta_slow));
     if yarn.truncate {
         (low, high) = (low.floor(), high.ceil());

@@ -108,12 +108,13 @@ fn dense_weights_may_be_in_any_float_format() {
         tensor.bytes = pairs.iter().flat_map(|&[low, high]| [0, 0, low, high]).collect();
         tensor.dtype = "F32".into();
     }
-    directory.write(folder.path());
-    let wide = Checkpoint::open(folder.path()).unwrap();
+    // Beside the first: a mapped file must not be written to.
+    directory.write(&folder.path().join("wide"));
+    let wide = Checkpoint::open(&folder.path().join("wide")).unwrap();
     assert_eq!(wide.final_norm, usual.final_norm);
     assert_eq!(wide.layers[1].router_bias, usual.layers[1].router_bias);
     let [wide, usual] = [&wide, &usual].map(|it| tiny_models::dense_values(&it.layers[0].query));
-    assert_eq!(wide, usual);
+    assert!(wide == usual);
 }
 
 #[test]

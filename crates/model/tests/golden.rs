@@ -3,6 +3,8 @@
 //! Exact precision must follow them within 2e-4 everywhere and greedily token for token; default precision within the
 //! tolerance of bf16 implementations (rms 0.05, max 0.4). Every layout, instruction set, thread count and way of feeding.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod support;
 
 use kernels::IsaKind;
@@ -42,7 +44,8 @@ fn argmax(logits: &[f32]) -> u32 {
 fn prompts(name: &str) -> Vec<(Vec<u32>, Vec<u32>)> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let ids = |value: &serde_json::Value| value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+    let ids =
+        |value: &serde_json::Value| value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
     golden["prompts"].as_array().unwrap().iter().map(|prompt| (ids(&prompt["ids"]), ids(&prompt["greedy"]))).collect()
 }
 
@@ -76,7 +79,9 @@ fn assert_close(found: &[f32], expected: &[f32], precision: Precision, what: &st
     let (max, rms) = difference(found, expected);
     match precision {
         Precision::Exact => assert!(max < EXACT_MAX, "{what}: differs by {max:e} (rms {rms:e})"),
-        Precision::Default => assert!(max < DEFAULT_MAX && rms < DEFAULT_RMS, "{what}: differs by {max:e} (rms {rms:e})"),
+        Precision::Default => {
+            assert!(max < DEFAULT_MAX && rms < DEFAULT_RMS, "{what}: differs by {max:e} (rms {rms:e})")
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Parts of the forward pass against their goldens, and what must hold of it whatever the numbers: batches, limits, errors.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod support;
 
 use kernels::{IsaKind, Mxfp4Layout, RotaryTable, decode};
@@ -8,8 +10,8 @@ use support::{Feed, Golden, all_logits, checkpoint, cpu, difference, load};
 use synth::{Layout, Shape};
 
 const IDS: [u32; 40] = [
-    7, 300, 12, 45, 99, 400, 1, 2, 4, 5, 6, 450, 33, 210, 178, 90, 8, 64, 65, 66, 67, 68, 120, 121, 122, 123, 480, 470, 9, 10, 11,
-    350, 351, 352, 13, 14, 15, 16, 17, 18,
+    7, 300, 12, 45, 99, 400, 1, 2, 4, 5, 6, 450, 33, 210, 178, 90, 8, 64, 65, 66, 67, 68, 120, 121, 122, 123, 480, 470,
+    9, 10, 11, 350, 351, 352, 13, 14, 15, 16, 17, 18,
 ];
 
 fn tiny() -> Box<dyn Model> {
@@ -46,7 +48,7 @@ fn rotary_tables_equal_transformers() {
 fn mxfp4_values_equal_transformers() {
     let golden = Golden::read("tiny-kernels.safetensors");
     let expected = golden.f32("mxfp4.value");
-    let nibbles: Vec<u8> = (0..16).map(|i| (2 * i | (2 * i + 1) << 4) as u8).collect();
+    let nibbles: Vec<u8> = (0..16).map(|i| ((2 * i) | ((2 * i + 1) << 4)) as u8).collect();
     for (row, &scale) in golden.u32("mxfp4.scale").iter().enumerate() {
         let mut values = [0.0; 32];
         decode::decode_mxfp4_block(Mxfp4Layout::Split, &nibbles, scale as u8, &mut values);

@@ -1,6 +1,8 @@
 //! Models of other shapes than the published one, against a float64 implementation (see `golden/make_shapes.py`): odd numbers of
 //! experts and heads, more layers than heads, layers in any order, other YaRN settings, no YaRN, positions past 4,096.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod support;
 
 use kernels::IsaKind;
@@ -76,7 +78,11 @@ fn logits_of_other_shapes() {
         let expected = golden.f32(&format!("{name}.logits"));
         let gguf = Layout::Gguf(GgufOptions { fused_gate_up: true, ..GgufOptions::default() });
         // GGUF and the original layout can say neither the order of layers nor other YaRN ends.
-        let layouts = if name == "long" { vec![Layout::HuggingFace { shards: 1 }, Layout::Original, gguf] } else { vec![Layout::HuggingFace { shards: 1 }] };
+        let layouts = if name == "long" {
+            vec![Layout::HuggingFace { shards: 1 }, Layout::Original, gguf]
+        } else {
+            vec![Layout::HuggingFace { shards: 1 }]
+        };
         for layout in layouts {
             let checkpoint = checkpoint(&shape, layout);
             for isa in IsaKind::available() {
@@ -92,7 +98,8 @@ fn logits_of_other_shapes() {
                     let (_, logits) = all_logits(&mut *model, &ids, feed);
                     let rows = positions.iter().map(|&position| &logits[position as usize * 300..][..300]);
                     let (max, rms) = difference(&rows.flatten().copied().collect::<Vec<_>>(), &expected);
-                    let what = format!("{name}, {layout:?}, {isa:?}, {feed:?}, {precision:?}: max {max:e}, rms {rms:e}");
+                    let what =
+                        format!("{name}, {layout:?}, {isa:?}, {feed:?}, {precision:?}: max {max:e}, rms {rms:e}");
                     match precision {
                         Precision::Exact => assert!(max < 2e-4, "{what}"),
                         // 32 wide and nine layers deep, a rounded key flips an expert now and then, which moves a row at once.

@@ -53,18 +53,46 @@ const FOLDERS: [(&str, Damage, &[&str]); 19] = [
     ("empty shard", |d| fs::write(d.join(LAST), b"").unwrap(), &[LAST]),
     ("missing shard", |d| fs::remove_file(d.join(LAST)).unwrap(), &[LAST]),
     ("missing index", |d| fs::remove_file(d.join("model.safetensors.index.json")).unwrap(), &["index"]),
-    ("bad JSON in the index", |d| fs::write(d.join("model.safetensors.index.json"), "{").unwrap(), &["index.json", "JSON"]),
+    (
+        "bad JSON in the index",
+        |d| fs::write(d.join("model.safetensors.index.json"), "{").unwrap(),
+        &["index.json", "JSON"],
+    ),
     ("missing config", |d| fs::remove_file(d.join("config.json")).unwrap(), &["config.json"]),
     ("bad JSON in the config", |d| fs::write(d.join("config.json"), "{\"a\":").unwrap(), &["config.json", "JSON"]),
     ("a config that is no object", |d| fs::write(d.join("config.json"), "[1]").unwrap(), &["config.json"]),
-    ("unknown architecture", |d| replace(&d.join("config.json"), "\"gpt_oss\"", "\"llama\""), &["config.json", "llama"]),
+    (
+        "unknown architecture",
+        |d| replace(&d.join("config.json"), "\"gpt_oss\"", "\"llama\""),
+        &["config.json", "llama"],
+    ),
     ("wrong dtype", |d| patch(&d.join(FIRST), b"\"dtype\":\"BF16\"", b"\"dtype\":\"I16\" "), &[FIRST, "dtype"]),
-    ("wrong hidden size", |d| replace(&d.join("config.json"), "\"hidden_size\": 96", "\"hidden_size\": 128"), &["shape", "128"]),
-    ("too many layers", |d| replace(&d.join("config.json"), "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 5"), &["layer"]),
-    ("no heads", |d| replace(&d.join("config.json"), "\"num_attention_heads\": 8", "\"num_attention_heads\": 0"), &["num_attention_heads"]),
-    ("more experts per token than experts", |d| replace(&d.join("config.json"), "\"num_experts_per_tok\": 4", "\"num_experts_per_tok\": 9"), &["experts"]),
+    (
+        "wrong hidden size",
+        |d| replace(&d.join("config.json"), "\"hidden_size\": 96", "\"hidden_size\": 128"),
+        &["shape", "128"],
+    ),
+    (
+        "too many layers",
+        |d| replace(&d.join("config.json"), "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 5"),
+        &["layer"],
+    ),
+    (
+        "no heads",
+        |d| replace(&d.join("config.json"), "\"num_attention_heads\": 8", "\"num_attention_heads\": 0"),
+        &["num_attention_heads"],
+    ),
+    (
+        "more experts per token than experts",
+        |d| replace(&d.join("config.json"), "\"num_experts_per_tok\": 4", "\"num_experts_per_tok\": 9"),
+        &["experts"],
+    ),
     ("renamed tensor", |d| patch(&d.join(FIRST), b"0.self_attn.sinks", b"0.self_attn.zinks"), &["inks"]),
-    ("NaN scale", |d| spoil_scale(&d.join(FIRST), "model.layers.0.mlp.experts.down_proj_scales"), &["down_proj_scales", "NaN"]),
+    (
+        "NaN scale",
+        |d| spoil_scale(&d.join(FIRST), "model.layers.0.mlp.experts.down_proj_scales"),
+        &["down_proj_scales", "NaN"],
+    ),
     ("header longer than the file", |d| patch_length(&d.join(FIRST)), &[FIRST]),
     ("broken tokenizer", |d| fs::write(d.join("tokenizer.json"), "{\"model\": {}}").unwrap(), &["tokenizer.json"]),
 ];
@@ -144,7 +172,8 @@ fn broken_gguf_files() {
 fn wrong_arguments() {
     let model = Model::tiny();
     for (arguments, named) in ARGUMENTS {
-        let arguments: Vec<&str> = arguments.iter().map(|&word| if word == MODEL { model.path() } else { word }).collect();
+        let arguments: Vec<&str> =
+            arguments.iter().map(|&word| if word == MODEL { model.path() } else { word }).collect();
         assert_refused(&arguments.join(" "), &arguments, b"\n", named);
     }
     assert_refused("bytes that are no text", &["run", model.path(), "-"], b"\xFF\xFE", &["UTF-8"]);

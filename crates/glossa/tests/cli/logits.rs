@@ -23,7 +23,8 @@ impl Tensors {
         let entry = &self.header[name];
         assert_eq!(entry["dtype"], "F32", "{name} in {}", self.header);
         let range = [0, 1].map(|i| entry["data_offsets"][i].as_u64().unwrap() as usize);
-        let values = self.bytes[range[0]..range[1]].chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap()));
+        let values =
+            self.bytes[range[0]..range[1]].chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap()));
         let shape = entry["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         (shape, values.collect())
     }
@@ -32,7 +33,8 @@ impl Tensors {
 fn compute(model: &Model, ids: &[u64], options: &[&str]) -> (Vec<u64>, Vec<f32>) {
     let (ids_file, out) = (model.file("ids.json"), model.file("out.safetensors"));
     std::fs::write(&ids_file, serde_json::json!(ids).to_string()).unwrap();
-    let mut arguments = vec!["logits", model.path(), "--ids", ids_file.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let mut arguments =
+        vec!["logits", model.path(), "--ids", ids_file.to_str().unwrap(), "--out", out.to_str().unwrap()];
     arguments.extend(options);
     let output = glossa(&arguments, b"");
     assert!(output.status.success(), "{options:?}: {}", String::from_utf8_lossy(&output.stderr));

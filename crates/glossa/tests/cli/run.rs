@@ -21,7 +21,10 @@ fn a_seed_repeats_the_answer_and_options_change_the_prompt() {
     let model = Model::tiny();
     let first = run_json(&model, &[]);
     assert_eq!(first["token_ids"], run_json(&model, &["--threads", "1", "--chunk", "5"])["token_ids"]);
-    assert_eq!(first["token_ids"].as_array().unwrap().len() as u64, first["usage"]["generated_tokens"].as_u64().unwrap());
+    assert_eq!(
+        first["token_ids"].as_array().unwrap().len() as u64,
+        first["usage"]["generated_tokens"].as_u64().unwrap()
+    );
     let prompt_tokens = |value: &serde_json::Value| value["usage"]["prompt_tokens"].as_u64().unwrap();
     assert!(prompt_tokens(&run_json(&model, &["--instructions", "Be brief."])) > prompt_tokens(&first));
     // Without a later --date the given one stands; a run of low effort has another prompt.
@@ -36,14 +39,17 @@ fn greedy_equals_the_most_likely_token_of_logits() {
     let system = r#"{"type": "system_content", "model_identity": "You are ChatGPT, a large language model trained by OpenAI.",
         "reasoning_effort": "Medium", "conversation_start_date": "2026-01-02", "knowledge_cutoff": "2024-06",
         "channel_config": {"valid_channels": ["analysis", "commentary", "final"], "channel_required": true}}"#;
-    let text = format!(r#"{{"messages": [{{"role": "system", "content": [{system}]}}, {{"role": "user", "content": "Hello"}}]}}"#);
+    let text = format!(
+        r#"{{"messages": [{{"role": "system", "content": [{system}]}}, {{"role": "user", "content": "Hello"}}]}}"#
+    );
     std::fs::write(&conversation, text).unwrap();
     let rendered = stdout(&["render", conversation.to_str().unwrap(), "--ids", "--model", model.path()], b"");
     std::fs::write(&ids, &rendered).unwrap();
     assert_eq!(json(&rendered).as_array().unwrap().len() as u64, first["usage"]["prompt_tokens"].as_u64().unwrap());
     stdout(&["logits", model.path(), "--ids", ids.to_str().unwrap(), "--out", out.to_str().unwrap(), "--last"], b"");
     let bytes = std::fs::read(out).unwrap();
-    let values = bytes[bytes.len() - 512 * 4..].chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap()));
+    let values =
+        bytes[bytes.len() - 512 * 4..].chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap()));
     let best = values.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0;
     assert_eq!(first["token_ids"][0], best as u64);
 }
@@ -52,7 +58,10 @@ fn greedy_equals_the_most_likely_token_of_logits() {
 fn raw_prints_every_token_and_takes_control_tokens() {
     let model = Model::tiny();
     let prompt = "<|start|>user<|message|>hi<|end|><|start|>assistant";
-    let output = glossa(&["run", model.path(), prompt, "--raw", "--max-tokens", "20", "--seed", "1", "--logit-bias", "500=100"], b"");
+    let output = glossa(
+        &["run", model.path(), prompt, "--raw", "--max-tokens", "20", "--seed", "1", "--logit-bias", "500=100"],
+        b"",
+    );
     assert!(output.status.success());
     // Biased so, every token is <|end|>, which ends no raw generation.
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end(), "<|end|>".repeat(20));

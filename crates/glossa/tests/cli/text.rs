@@ -10,7 +10,10 @@ fn text_to_ids_and_back() {
     assert_eq!(stdout(&["detokenize", "-"], ids.as_bytes()), text);
     assert_eq!(stdout(&["tokenize"], text.as_bytes()), ids, "a pipe is read when no text is given");
     let ids = json(&ids);
-    assert!(ids.as_array().unwrap().iter().all(|id| id.as_u64().unwrap() < 199_998), "no control token comes from text");
+    assert!(
+        ids.as_array().unwrap().iter().all(|id| id.as_u64().unwrap() < 199_998),
+        "no control token comes from text"
+    );
     let special = json(&stdout(&["tokenize", "--special", "<|start|>x"], b""));
     assert_eq!(special[0], 200_006);
     let table = stdout(&["tokenize", "--table", "a b"], b"");

@@ -4,6 +4,11 @@
 //! running maximum and sum updated once, then the values weighted in. Formula: the online softmax of arXiv 1805.02867, begun
 //! with maximum = sink, sum = 1, accumulator = 0, so that the sink takes part without carrying a value.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "register tiles are indexed by constants, so that they stay in registers"
+)]
+
 use std::collections::VecDeque;
 
 use super::kv::{BLOCK_POSITIONS, Block};

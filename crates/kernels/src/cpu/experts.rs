@@ -80,7 +80,8 @@ impl Experts {
         });
 
         let tasks = tasks(&groups, intermediate, |slots| {
-            (task_rows(isa, slots, 2 * row_bytes(self.input_layout())) / if slots > 2 { 2 } else { 1 }).clamp(1, UNITS_MAX)
+            (task_rows(isa, slots, 2 * row_bytes(self.input_layout())) / if slots > 2 { 2 } else { 1 })
+                .clamp(1, UNITS_MAX)
         });
         let activations = Output { start: scratch.activations.as_mut_ptr(), stride: intermediate };
         pool.run(tasks.len(), &|task| self.gate_up(isa, &groups, &tasks[task], &scratch.inputs, activations));
@@ -94,10 +95,11 @@ impl Experts {
         pool.run(slots / routing.experts_per_row, &|row| {
             // SAFETY: each row is one task's own; the slices are `hidden` long.
             let residual = unsafe { std::slice::from_raw_parts_mut(out.place(row, 0), hidden) };
-            for choice in row * routing.experts_per_row..(row + 1) * routing.experts_per_row {
-                let output = &scratch.outputs[slot_of[choice] * hidden..][..hidden];
+            let choices = row * routing.experts_per_row..(row + 1) * routing.experts_per_row;
+            for (&slot, &weight) in slot_of[choices.clone()].iter().zip(&routing.weights[choices]) {
+                let output = &scratch.outputs[slot * hidden..][..hidden];
                 // SAFETY: both slices are `hidden` long.
-                unsafe { (isa.add_scaled)(output, routing.weights[choice], residual) };
+                unsafe { (isa.add_scaled)(output, weight, residual) };
             }
         });
     }
@@ -117,12 +119,8 @@ impl Experts {
             let (unit, is_up) = (task.start + row % task.count, row >= task.count);
             self.gate_up_row(group.expert, unit, is_up)
         };
-        let input = Input {
-            values: &inputs[group.first * hidden..],
-            stride: hidden,
-            tokens: group.slots,
-            columns: hidden,
-        };
+        let input =
+            Input { values: &inputs[group.first * hidden..], stride: hidden, tokens: group.slots, columns: hidden };
         let out = Output { start: sums.as_mut_ptr(), stride: 2 * task.count };
         // SAFETY: `sums` is this task's own and has `slots × 2·count` places.
         unsafe { multiply(isa, 2 * task.count, row_at, input, out) };

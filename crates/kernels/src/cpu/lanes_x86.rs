@@ -1,6 +1,9 @@
 //! The x86-64 vectors: AVX2 with FMA and F16C, and AVX-512 (F, BW, DQ, VL). Nothing here knows matrices or models.
 
-#![expect(clippy::undocumented_unsafe_blocks, reason = "features are detected before the ISA table is handed out; pointers as the trait requires")]
+#![expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "features are detected before the ISA table is handed out; pointers as the trait requires"
+)]
 
 use super::Lanes;
 use std::arch::x86_64::*;
@@ -128,9 +131,8 @@ impl Avx512 {
     #[inline(always)]
     unsafe fn fp4(codes: __m512i) -> __m512 {
         unsafe {
-            let values = _mm512_setr_ps(
-                0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
-            );
+            let values =
+                _mm512_setr_ps(0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0);
             _mm512_permutexvar_ps(codes, values)
         }
     }

@@ -3,6 +3,11 @@
 //! Must not know whose weights these are. `ROWS × TOKENS` accumulators fill the register file: per step, `ROWS + TOKENS` loads
 //! feed `ROWS · TOKENS` multiply-adds.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "register tiles are indexed by constants, so that they stay in registers"
+)]
+
 use super::lanes::Lanes;
 use crate::decode::{self, e8m0_to_f32};
 use crate::storage::{DenseFormat, Mxfp4Layout};
@@ -53,7 +58,13 @@ pub(super) const fn arranged_index(layout: Mxfp4Layout, index: usize) -> usize {
 /// # Safety
 /// `row` holds `start + length` encoded values, `out` has room for `length`.
 #[inline(always)]
-pub(super) unsafe fn decode_dense<L: Lanes>(format: DenseFormat, row: *const u8, start: usize, length: usize, out: *mut f32) {
+pub(super) unsafe fn decode_dense<L: Lanes>(
+    format: DenseFormat,
+    row: *const u8,
+    start: usize,
+    length: usize,
+    out: *mut f32,
+) {
     // SAFETY: as required above.
     unsafe {
         let encoded = std::slice::from_raw_parts(row, format.row_bytes(start + length));
@@ -64,7 +75,12 @@ pub(super) unsafe fn decode_dense<L: Lanes>(format: DenseFormat, row: *const u8,
             L::store(out.add(done), if format == DenseFormat::BF16 { L::load_bf16(from) } else { L::load_f16(from) });
             done += L::WIDTH;
         }
-        decode::decode_dense(format, encoded, start + done, std::slice::from_raw_parts_mut(out.add(done), length - done));
+        decode::decode_dense(
+            format,
+            encoded,
+            start + done,
+            std::slice::from_raw_parts_mut(out.add(done), length - done),
+        );
     }
 }
 

@@ -43,7 +43,8 @@ impl Random {
             DenseFormat::Q3K => &[108],
             DenseFormat::Q6K => &[208],
         };
-        let mut bytes: Vec<u8> = (0..count / format.block_values() * format.block_bytes()).map(|_| self.next() as u8).collect();
+        let mut bytes: Vec<u8> =
+            (0..count / format.block_values() * format.block_bytes()).map(|_| self.next() as u8).collect();
         for block in bytes.chunks_exact_mut(format.block_bytes()) {
             for &at in scales {
                 block[at..at + 2].copy_from_slice(&self.half().to_le_bytes());

@@ -48,7 +48,8 @@ pub(crate) fn all_logits(model: &mut dyn Model, ids: &[u32], feed: Feed) -> (Seq
 pub(crate) fn difference(found: &[f32], expected: &[f32]) -> (f64, f64) {
     assert_eq!(found.len(), expected.len());
     let squares = found.iter().zip(expected).map(|(a, b)| f64::from(a - b).powi(2));
-    let (greatest, sum) = squares.fold((0.0, 0.0), |(greatest, sum): (f64, f64), square| (greatest.max(square), sum + square));
+    let (greatest, sum) =
+        squares.fold((0.0, 0.0), |(greatest, sum): (f64, f64), square| (greatest.max(square), sum + square));
     (greatest.sqrt(), (sum / found.len() as f64).sqrt())
 }
 
@@ -80,4 +81,3 @@ impl Golden {
         self.0[name].0.clone()
     }
 }
-
