@@ -6,6 +6,7 @@
 )]
 
 use super::Lanes;
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file"))]
 use std::arch::x86_64::*;
 
 /// Eight lanes of AVX2 + FMA + F16C.
