@@ -198,6 +198,24 @@ fn the_undamaged_checkpoint_opens() {
 }
 
 #[test]
+fn a_gap_between_tensors_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let mut directory = ModelDirectory::single_file();
+    // The second tensor gives up its last value, so that two bytes belong to nobody.
+    let (first, second) = (directory.files[0].1[0].bytes.len() as u64, &mut directory.files[0].1[1]);
+    second.shape[0] -= 1;
+    second.offsets =
+        Some([first, first + second.bytes.len() as u64 - 2 * second.shape[1..].iter().product::<usize>() as u64]);
+    let next = directory.files[0].1[2].name.clone();
+    directory.write(folder.path());
+    assert_refused(
+        folder.path(),
+        "gap",
+        &["model.safetensors", &next, "data offsets", "where the tensor before it ends"],
+    );
+}
+
+#[test]
 fn paths_that_are_no_checkpoint_are_refused() {
     let folder = TempDir::new().unwrap();
     put(folder.path(), "notes.txt", "hello");

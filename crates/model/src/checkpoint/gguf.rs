@@ -49,10 +49,11 @@ pub struct Entry {
     pub range: Range<usize>,
 }
 
-/// Reads and checks the header of `bytes`, a whole GGUF file; `path` is only for messages.
+/// Reads and checks the header of `bytes`, a whole GGUF file; `path` is only for messages. Tensor names may repeat: whoever
+/// gathers the tensors of several files refuses that.
 ///
 /// # Errors
-/// [`Error::Header`], [`Error::Tensor`] or [`Error::DuplicateTensor`] when the file is not a well-formed GGUF.
+/// [`Error::Header`] or [`Error::Tensor`] when the file is not a well-formed GGUF.
 pub fn parse_header(path: &Path, bytes: &[u8]) -> Result<Header, Error> {
     let mut cursor = Cursor { path, bytes, position: 0 };
     let magic = cursor.take("magic", 4)?;
@@ -167,13 +168,8 @@ fn read_alignment(cursor: &Cursor<'_>, metadata: &Metadata) -> Result<u64, Error
 
 fn place_tensors(cursor: &Cursor<'_>, described: Vec<Described>, alignment: u64) -> Result<Vec<Entry>, Error> {
     let data_start = (cursor.position as u64).next_multiple_of(alignment);
-    let mut names = HashMap::new();
     let mut entries = Vec::with_capacity(described.len());
     for tensor in described {
-        if names.insert(tensor.name.clone(), ()).is_some() {
-            let (path, other) = (cursor.path.to_path_buf(), cursor.path.to_path_buf());
-            return Err(Error::DuplicateTensor { path, tensor: printable(&tensor.name), other });
-        }
         entries.push(place(cursor, tensor, data_start, alignment)?);
     }
     let mut ranges: Vec<_> = entries.iter().map(|entry: &Entry| (entry.name.as_str(), entry.range.clone())).collect();

@@ -1,7 +1,6 @@
 //! The header of a safetensors file: a length, a JSON table of names, encodings, shapes and byte ranges, then the data.
 //! It must not know which tensors a gpt-oss model has.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -37,10 +36,11 @@ pub struct Entry {
 
 /// Reads and checks the header of `bytes`, a whole safetensors file; `path` is only for messages.
 ///
-/// The ranges returned lie inside `bytes`, do not overlap, leave no gaps and have the length that encoding and shape ask for.
+/// The ranges returned lie inside `bytes`, do not overlap, leave no gaps and have the length that encoding and shape ask for. Names may repeat: whoever gathers the
+/// tensors of several files refuses that.
 ///
 /// # Errors
-/// [`Error::Header`], [`Error::Json`], [`Error::Tensor`] or [`Error::DuplicateTensor`] for anything else.
+/// [`Error::Header`], [`Error::Json`] or [`Error::Tensor`] for anything else.
 pub fn parse_header(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Error> {
     let damaged = |expected: String, found: String| Error::Header {
         path: path.to_path_buf(),
@@ -64,12 +64,8 @@ pub fn parse_header(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Error> {
         found: printable(&error.to_string()),
     })?;
     let data_start = 8 + json.len();
-    let mut names = HashSet::new();
     let mut entries = Vec::with_capacity(table.0.len());
     for (name, description) in table.0 {
-        if !names.insert(name.clone()) {
-            return Err(Error::DuplicateTensor { path: path.into(), tensor: printable(&name), other: path.into() });
-        }
         entries.push(check_entry(path, bytes.len(), data_start, name, description)?);
     }
     refuse_gaps(path, &entries, data_start, bytes.len())?;
