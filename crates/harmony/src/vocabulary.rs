@@ -202,7 +202,15 @@ impl Vocabulary {
 
 impl std::fmt::Debug for Vocabulary {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Vocabulary").field("size", &self.size()).finish_non_exhaustive()
+        let encoder = match self.tables.encoder {
+            Encoder::O200k => "o200k",
+            Encoder::Merges(_) => "merges",
+        };
+        formatter
+            .debug_struct("Vocabulary")
+            .field("size", &self.size())
+            .field("encoder", &encoder)
+            .finish_non_exhaustive()
     }
 }
 

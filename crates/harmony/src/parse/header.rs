@@ -277,26 +277,29 @@ impl Reading {
                 format!("{CONSTRAIN}{}", kinds.join(" "))
             }
         };
+        let Author { role, name } = author.unwrap_or_else(|| Author::from(implied_role));
         Header {
-            author: author.unwrap_or_else(|| Author::from(implied_role)),
-            recipient,
-            channel,
-            content_type: Some(cut(&content_type).to_owned()).filter(|kind| !kind.is_empty()),
+            author: Author { role, name: name.map(cut) },
+            recipient: recipient.map(cut),
+            channel: channel.map(cut),
+            content_type: Some(cut(content_type)).filter(|kind| !kind.is_empty()),
         }
     }
 }
 
-/// The word without control characters and not too long: what is read can always be rendered again.
+/// The word without control characters.
 fn visible(word: &str) -> String {
-    let visible: String = word.chars().filter(|character| !character.is_control()).collect();
-    cut(&visible).to_owned()
+    word.chars().filter(|character| !character.is_control()).collect()
 }
 
-/// The beginning that fits in a header's field.
-fn cut(field: &str) -> &str {
-    let fitting = field.char_indices().map(|(at, character)| at + character.len_utf8());
-    let end = fitting.take_while(|&end| end <= HEADER_FIELD_BYTES_MAX).last().unwrap_or(0);
-    field[..end].trim_end()
+/// The beginning that fits in a header's field: what is read can always be rendered again.
+fn cut(mut field: String) -> String {
+    let mut end = field.len().min(HEADER_FIELD_BYTES_MAX);
+    while !field.is_char_boundary(end) {
+        end -= 1;
+    }
+    field.truncate(field[..end].trim_end().len());
+    field
 }
 
 /// The first word and what follows the white space behind it.

@@ -7,6 +7,7 @@ mod golden;
 mod header_safety;
 mod naive_twin;
 mod properties;
+mod random_merges;
 mod recovery;
 mod render_rules;
 mod schemas;

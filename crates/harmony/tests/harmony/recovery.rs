@@ -1,6 +1,9 @@
 //! What the parser makes of tokens that are not well-formed: each line is a decision.
 
-use harmony::{HEADER_TOKENS_MAX, Role, Strictness, Terminator, Vocabulary, parse_all};
+use harmony::{
+    Collector, Event, HEADER_FIELD_BYTES_MAX, HEADER_TOKENS_MAX, Parser, Role, Strictness, Terminator, Vocabulary,
+    parse_all,
+};
 
 use crate::golden::{Parse, goldens, parse};
 
@@ -163,17 +166,56 @@ fn a_header_without_end_is_streamed_as_content() {
     let vocabulary = Vocabulary::o200k_harmony();
     let word = vocabulary.encode(" word");
     assert_eq!(word.len(), 1);
-    let mut tokens = vocabulary.encode_with_specials("<|channel|>final");
-    let words = 10 * HEADER_TOKENS_MAX;
-    tokens.extend(std::iter::repeat_n(word[0], words));
-    let parsed = parse_all(&vocabulary, Some(Role::Assistant), &tokens).unwrap();
-    assert_eq!(parsed.len(), 1);
-    assert_eq!(parsed[0].message.channel.as_deref(), Some("final"));
-    assert_eq!(parsed[0].message.text(), " word".repeat(words).trim_start());
-    assert_eq!(parsed[0].terminator, Terminator::EndOfStream);
+    let mut parser = Parser::new(&vocabulary, Some(Role::Assistant)).unwrap();
+    let mut events = Vec::new();
+    vocabulary.encode_with_specials("<|channel|>final").into_iter().for_each(|token| parser.push(token, &mut events));
+    let words = HEADER_TOKENS_MAX + 10;
+    (0..words).for_each(|_| parser.push(word[0], &mut events));
+    // All but the last few words came before the stream ended.
+    assert!(parser.is_in_content());
+    let mut collector = Collector::default();
+    events.drain(..).for_each(|event| collector.push(event));
+    let (header, text) = collector.open().unwrap();
+    assert_eq!(header.channel.as_deref(), Some("final"));
+    assert_eq!(text, " word".repeat(words).trim_start());
+    parser.finish(&mut events);
+    assert_eq!(events, [Event::MessageEnded(Terminator::EndOfStream)]);
+}
 
-    let markers = vec![vocabulary.harmony_ids().unwrap().channel; 100_000];
-    assert_eq!(parse_all(&vocabulary, Some(Role::Assistant), &markers).unwrap(), []);
+/// A stream of nothing but markers says nothing and fills no memory.
+#[test]
+fn markers_without_words_are_not_kept() {
+    let vocabulary = Vocabulary::o200k_harmony();
+    let channel = vocabulary.harmony_ids().unwrap().channel;
+    let mut parser = Parser::new(&vocabulary, Some(Role::Assistant)).unwrap();
+    let mut events = Vec::new();
+    (0..1000).for_each(|_| parser.push(channel, &mut events));
+    let size = format!("{parser:?}").len();
+    (0..1000).for_each(|_| parser.push(channel, &mut events));
+    assert_eq!(format!("{parser:?}").len(), size);
+    // What comes after them is read.
+    vocabulary
+        .encode_with_specials("final<|message|>x<|end|>")
+        .into_iter()
+        .for_each(|token| parser.push(token, &mut events));
+    assert_eq!(events.len(), 3);
+    assert!(matches!(&events[0], Event::MessageStarted(header) if header.channel.as_deref() == Some("final")));
+}
+
+/// A name that nobody can have declared is cut, so that it can be written down again.
+#[test]
+fn long_fields_are_cut() {
+    let vocabulary = Vocabulary::o200k_harmony();
+    let longest = "n".repeat(HEADER_FIELD_BYTES_MAX);
+    let shorter = longest[1..].to_owned();
+    let names =
+        [(longest.clone(), longest.clone()), (format!("{longest}n"), longest), (format!("{shorter}é"), shorter)];
+    for (name, read) in names {
+        let text = format!(" to={name}<|channel|>{name}<|constrain|>{name}<|message|>x<|call|>");
+        let kind = format!("<|constrain|>{}", &name[..HEADER_FIELD_BYTES_MAX - "<|constrain|>".len()]);
+        let expected = format!("assistant|{read}|{read}|{kind}|x|Call");
+        assert_eq!(parsed(Some(Role::Assistant), &vocabulary.encode_with_specials(&text)), [expected]);
+    }
 }
 
 #[test]
