@@ -116,11 +116,12 @@ proptest! {
     #[test]
     fn what_is_parsed_can_be_rendered_and_parses_to_the_same(role in role(), tokens in tokens()) {
         let vocabulary = Vocabulary::o200k_harmony();
-        let messages = messages(role, &tokens);
-        let renderer = renderer(AnalysisPolicy::Keep);
-        let rendered = renderer.render_conversation(&Conversation::from(messages.clone()));
-        // A tool message whose name was cut off is all that can not be written down.
-        prop_assume!(messages.iter().all(|message| message.author.role != Role::Tool || message.author.name.is_some()));
+        let mut messages = messages(role, &tokens);
+        // A tool's message whose name was forgotten can not be written down: whoever put the tool there knows its name.
+        for message in messages.iter_mut().filter(|message| message.author.role == Role::Tool) {
+            message.author.name.get_or_insert_with(|| "t".to_owned());
+        }
+        let rendered = renderer(AnalysisPolicy::Keep).render_conversation(&Conversation::from(messages.clone()));
         let again = parse_all(&vocabulary, None, &rendered.unwrap()).unwrap();
         prop_assert_eq!(again.len(), messages.len());
         for (again, message) in again.iter().zip(&messages) {
