@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Error> {
     }
     writeln!(out, "\n{:<14}{:>8}{:>18}  encodings", "tensors", "count", "bytes")?;
     for kind in checkpoint.kinds() {
-        let name = format!("{:?}", kind.kind).to_lowercase();
+        let name = kind.kind.name();
         writeln!(out, "{name:<14}{:>8}{:>18}  {}", kind.tensors, kind.bytes, kind.formats.join(", "))?;
     }
     writeln!(out, "{:<14}{:>8}{:>18}", "all", checkpoint.tensors.len(), checkpoint.tensor_bytes())?;
@@ -67,7 +67,7 @@ fn architecture(checkpoint: &Checkpoint) -> Vec<(&'static str, String)> {
     };
     let files: Vec<String> = checkpoint.files.iter().map(|file| file.path.display().to_string()).collect();
     vec![
-        ("layout", format!("{:?}", checkpoint.layout)),
+        ("layout", checkpoint.layout.name().to_owned()),
         ("files", files.join("\n                        ")),
         ("file bytes", checkpoint.file_bytes().to_string()),
         ("layers", format!("{} ({sliding} sliding, {} full)", config.layers.len(), config.layers.len() - sliding)),
@@ -98,7 +98,7 @@ fn as_json(checkpoint: &Checkpoint, plans: &[MemoryPlan; 2], tensors: bool) -> V
         })
     };
     let kind = |kind: &model::checkpoint::KindSummary| {
-        let name = format!("{:?}", kind.kind).to_lowercase();
+        let name = kind.kind.name();
         json!({ "kind": name, "tensors": kind.tensors, "bytes": kind.bytes, "formats": kind.formats })
     };
     let mut value = json!({

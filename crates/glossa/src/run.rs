@@ -1,6 +1,8 @@
 //! `glossa run`: a prompt in, a streamed answer out.
 
 use std::io::{IsTerminal, Write, stdin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::{Engine, Event, Finish, FinishReason, Job, Limits, Sampling};
@@ -150,12 +152,16 @@ fn generate(
     progress.show(arguments.quiet, &format!("reading the prompt: {} tokens …", job.prompt.len()));
     let mut generation = engine.submit(job)?;
     let canceller = generation.canceller();
+    let answering = Arc::new(AtomicBool::new(false));
+    let has_begun = Arc::clone(&answering);
     let mut interrupts = 0;
     // Without a handler Ctrl-C still ends the program, only less politely.
     let _ = ctrlc::set_handler(move || {
         interrupts += 1;
         canceller.cancel();
-        if interrupts > 1 {
+        // While the prompt is read there is nothing to finish; a second Ctrl-C means now.
+        if interrupts > 1 || !has_begun.load(Ordering::Relaxed) {
+            eprintln!();
             std::process::exit(i32::from(Error::Interrupted.exit_code()));
         }
     });
@@ -166,6 +172,7 @@ fn generate(
             }
             Some(Event::Token(token)) => {
                 progress.clear();
+                answering.store(true, Ordering::Relaxed);
                 ids.push(token.id);
                 logprobs.push(token.logprob);
                 match &mut parser {
