@@ -9,6 +9,9 @@ use crate::storage::{DenseFormat, Mxfp4Layout};
 /// Largest block of the dense formats, in values.
 const BLOCK_VALUES_MAX: usize = 256;
 
+/// Blocks whose sums are kept apart.
+const BLOCKS_AT_A_TIME: usize = 4;
+
 /// `Σ row[i] · x[i]` over `columns` values.
 ///
 /// # Safety
@@ -48,24 +51,48 @@ pub(super) unsafe fn mxfp4<L: Lanes>(
     columns: usize,
     x: *const f32,
 ) -> f32 {
-    // SAFETY: as required above; a joined block is its scale and 16 bytes of nibbles.
+    // SAFETY: as required above. Four blocks at a time, each with a sum of its own, so that no multiply-add waits for the
+    // one before; the loops over sums have constant bounds, or the sums would live in memory instead of registers.
     unsafe {
-        let mut sums = [L::splat(0.0); 2];
-        for block in 0..columns / 32 {
-            let (scale, nibbles) = match layout {
-                Mxfp4Layout::Split => (*scales.add(block), blocks.add(block * 16)),
-                Mxfp4Layout::Joined => (*blocks.add(block * 17), blocks.add(block * 17 + 1)),
-            };
-            let x = x.add(block * 32);
-            let mut sum = L::splat(0.0);
-            for part in 0..16 / L::WIDTH {
-                let at = part * L::WIDTH;
-                sum = L::fma(L::load_fp4_low(nibbles.add(at)), L::load(x.add(at)), sum);
-                sum = L::fma(L::load_fp4_high(nibbles.add(at)), L::load(x.add(16 + at)), sum);
+        let mut sums = [L::splat(0.0); BLOCKS_AT_A_TIME];
+        let count = columns / 32;
+        let whole = count - count % BLOCKS_AT_A_TIME;
+        for first in (0..whole).step_by(BLOCKS_AT_A_TIME) {
+            for (offset, sum) in sums.iter_mut().enumerate() {
+                *sum = mxfp4_block::<L>(layout, blocks, scales, first + offset, x, *sum);
             }
-            sums[block & 1] = L::fma(sum, L::splat(e8m0_to_f32(scale)), sums[block & 1]);
         }
-        L::reduce_add(L::add(sums[0], sums[1]))
+        for block in whole..count {
+            sums[0] = mxfp4_block::<L>(layout, blocks, scales, block, x, sums[0]);
+        }
+        L::reduce_add(L::add(L::add(sums[0], sums[1]), L::add(sums[2], sums[3])))
+    }
+}
+
+/// `sum + scale · Σ nibbles · x` of one block.
+#[inline(always)]
+unsafe fn mxfp4_block<L: Lanes>(
+    layout: Mxfp4Layout,
+    blocks: *const u8,
+    scales: *const u8,
+    block: usize,
+    x: *const f32,
+    sum: L::V,
+) -> L::V {
+    // SAFETY: `mxfp4`'s contract; a joined block is its scale and 16 bytes of nibbles.
+    unsafe {
+        let (scale, nibbles) = match layout {
+            Mxfp4Layout::Split => (*scales.add(block), blocks.add(block * 16)),
+            Mxfp4Layout::Joined => (*blocks.add(block * 17), blocks.add(block * 17 + 1)),
+        };
+        let x = x.add(block * 32);
+        let mut product = L::splat(0.0);
+        for part in 0..16 / L::WIDTH {
+            let at = part * L::WIDTH;
+            product = L::fma(L::load_fp4_low(nibbles.add(at)), L::load(x.add(at)), product);
+            product = L::fma(L::load_fp4_high(nibbles.add(at)), L::load(x.add(16 + at)), product);
+        }
+        L::fma(product, L::splat(e8m0_to_f32(scale)), sum)
     }
 }
 
@@ -141,20 +168,35 @@ unsafe fn plain<L: Lanes, P: Plain>(row: *const u8, columns: usize, x: *const f3
 
 #[inline(always)]
 unsafe fn q8_0<L: Lanes>(row: *const u8, columns: usize, x: *const f32) -> f32 {
+    // SAFETY: `dense`'s contract. Sums as in `mxfp4`.
+    unsafe {
+        let mut sums = [L::splat(0.0); BLOCKS_AT_A_TIME];
+        let count = columns / 32;
+        let whole = count - count % BLOCKS_AT_A_TIME;
+        for first in (0..whole).step_by(BLOCKS_AT_A_TIME) {
+            for (offset, sum) in sums.iter_mut().enumerate() {
+                *sum = q8_0_block::<L>(row, first + offset, x, *sum);
+            }
+        }
+        for block in whole..count {
+            sums[0] = q8_0_block::<L>(row, block, x, sums[0]);
+        }
+        L::reduce_add(L::add(L::add(sums[0], sums[1]), L::add(sums[2], sums[3])))
+    }
+}
+
+#[inline(always)]
+unsafe fn q8_0_block<L: Lanes>(row: *const u8, block: usize, x: *const f32, sum: L::V) -> L::V {
     // SAFETY: `dense`'s contract; a block is an f16 scale and 32 bytes.
     unsafe {
-        let mut sums = [L::splat(0.0); 2];
-        for block in 0..columns / 32 {
-            let bytes = row.add(block * 34);
-            let scale = crate::decode::f16_to_f32(u16::from_le_bytes([*bytes, *bytes.add(1)]));
-            let mut sum = L::splat(0.0);
-            for part in 0..32 / L::WIDTH {
-                let at = part * L::WIDTH;
-                sum = L::fma(L::load_i8(bytes.add(2 + at)), L::load(x.add(block * 32 + at)), sum);
-            }
-            sums[block & 1] = L::fma(sum, L::splat(scale), sums[block & 1]);
+        let bytes = row.add(block * 34);
+        let x = x.add(block * 32);
+        let mut product = L::splat(0.0);
+        for part in 0..32 / L::WIDTH {
+            let at = part * L::WIDTH;
+            product = L::fma(L::load_i8(bytes.add(2 + at)), L::load(x.add(at)), product);
         }
-        L::reduce_add(L::add(sums[0], sums[1]))
+        L::fma(product, L::splat_f16(bytes), sum)
     }
 }
 

@@ -13,13 +13,9 @@ use crate::storage::{GateUp, Mxfp4Matrix};
 /// Largest number of SwiGLU units per task.
 const UNITS_MAX: usize = 64;
 
-/// One layer's experts, kept where they lie; the gate and up biases are taken apart.
+/// One layer's experts, kept where they lie.
 pub struct Experts {
     weights: ExpertWeights,
-    /// `[experts, intermediate]`.
-    gate_bias: Vec<f32>,
-    /// `[experts, intermediate]`.
-    up_bias: Vec<f32>,
 }
 
 /// Working memory, kept between layers.
@@ -49,9 +45,7 @@ struct Task {
 
 impl Experts {
     pub(super) fn new(weights: ExpertWeights) -> Self {
-        let gate_bias = weights.gate_up_bias.iter().step_by(2).copied().collect();
-        let up_bias = weights.gate_up_bias.iter().skip(1).step_by(2).copied().collect();
-        Self { weights, gate_bias, up_bias }
+        Self { weights }
     }
 
     /// `residual[r] += Σ_j weight[r, j] · expert[r, j](x[r])`.
@@ -107,29 +101,24 @@ impl Experts {
     fn gate_up(&self, isa: &'static Isa, groups: &[Group], task: &Task, inputs: &[f32], activations: Output) {
         let (hidden, intermediate) = (self.weights.down.rows, self.weights.down.columns);
         let group = &groups[task.group];
-        let bias = group.expert * intermediate + task.start..group.expert * intermediate + task.start + task.count;
-        let (gate_bias, up_bias) = (&self.gate_bias[bias.clone()], &self.up_bias[bias]);
-        // Gate rows first, then up rows.
-        let mut sums = vec![0.0; group.slots * 2 * task.count];
-        for row in sums.chunks_exact_mut(2 * task.count) {
-            row[..task.count].copy_from_slice(gate_bias);
-            row[task.count..].copy_from_slice(up_bias);
-        }
-        let row_at = |row: usize| {
-            let (unit, is_up) = (task.start + row % task.count, row >= task.count);
-            self.gate_up_row(group.expert, unit, is_up)
-        };
+        let bias = 2 * (group.expert * intermediate + task.start);
+        let bias = &self.weights.gate_up_bias[bias..bias + 2 * task.count];
+        // Gate and up in turn, as published: then the weights are read as one stream.
+        let mut sums = bias.repeat(group.slots);
+        let row_at = |row: usize| self.gate_up_row(group.expert, task.start + row / 2, row % 2 == 1);
         let input =
             Input { values: &inputs[group.first * hidden..], stride: hidden, tokens: group.slots, columns: hidden };
         let out = Output { start: sums.as_mut_ptr(), stride: 2 * task.count };
         // SAFETY: `sums` is this task's own and has `slots × 2·count` places.
         unsafe { multiply(isa, 2 * task.count, row_at, input, out) };
-        let mut activated = [0.0; UNITS_MAX];
+        let (mut gate, mut up, mut activated) = ([0.0; UNITS_MAX], [0.0; UNITS_MAX], [0.0; UNITS_MAX]);
         for (slot, row) in sums.chunks_exact(2 * task.count).enumerate() {
-            let (gate, up) = row.split_at(task.count);
+            for ((pair, gate), up) in row.chunks_exact(2).zip(&mut gate).zip(&mut up) {
+                (*gate, *up) = (pair[0], pair[1]);
+            }
             let activated = &mut activated[..task.count];
             // SAFETY: the three slices have `count` values.
-            unsafe { (isa.swiglu)(gate, up, self.weights.swiglu_limit, activated) };
+            unsafe { (isa.swiglu)(&gate[..task.count], &up[..task.count], self.weights.swiglu_limit, activated) };
             for (unit, &value) in (task.start..).zip(&*activated) {
                 let index = arranged_index(self.weights.down.layout, unit);
                 // SAFETY: slot and unit belong to this task alone.

@@ -37,6 +37,8 @@ pub(super) trait Lanes {
     unsafe fn load_bf16(from: *const u8) -> Self::V;
     /// `WIDTH` little-endian f16 values.
     unsafe fn load_f16(from: *const u8) -> Self::V;
+    /// One little-endian f16 value in all lanes.
+    unsafe fn splat_f16(from: *const u8) -> Self::V;
     /// `WIDTH` signed bytes.
     unsafe fn load_i8(from: *const u8) -> Self::V;
     /// The E2M1 values of the low nibbles of `WIDTH` bytes.
@@ -144,6 +146,10 @@ impl Lanes for Scalar {
     unsafe fn load_f16(from: *const u8) -> Self::V {
         let raw = unsafe { from.cast::<[[u8; 2]; 8]>().read_unaligned() };
         map(|i| crate::decode::f16_to_f32(u16::from_le_bytes(raw[i])))
+    }
+    #[inline(always)]
+    unsafe fn splat_f16(from: *const u8) -> Self::V {
+        [crate::decode::f16_to_f32(u16::from_le_bytes(unsafe { from.cast::<[u8; 2]>().read_unaligned() })); 8]
     }
     #[inline(always)]
     unsafe fn load_i8(from: *const u8) -> Self::V {

@@ -114,6 +114,13 @@ impl Lanes for Avx2 {
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
     }
     #[inline(always)]
+    unsafe fn splat_f16(from: *const u8) -> Self::V {
+        unsafe {
+            let half = _mm_cvtsi32_si128(i32::from(from.cast::<u16>().read_unaligned()));
+            _mm256_broadcastss_ps(_mm_cvtph_ps(half))
+        }
+    }
+    #[inline(always)]
     unsafe fn load_i8(from: *const u8) -> Self::V {
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
     }
@@ -212,6 +219,13 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn load_f16(from: *const u8) -> Self::V {
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn splat_f16(from: *const u8) -> Self::V {
+        unsafe {
+            let half = _mm_cvtsi32_si128(i32::from(from.cast::<u16>().read_unaligned()));
+            _mm512_broadcastss_ps(_mm_cvtph_ps(half))
+        }
     }
     #[inline(always)]
     unsafe fn load_i8(from: *const u8) -> Self::V {
