@@ -8,16 +8,14 @@ pub enum Error {
     Model(#[from] model::Error),
 
     /// A sampling setting outside its range.
-    #[error("{name} is {found}: expected a number from {least} to {most}")]
+    #[error("{name} is {found}: expected a number {expected}")]
     SettingOutOfRange {
         /// The setting.
         name: &'static str,
         /// Its value.
         found: f32,
-        /// Least value.
-        least: f32,
-        /// Greatest value.
-        most: f32,
+        /// The range in words.
+        expected: &'static str,
     },
 
     /// More biased tokens than allowed.
@@ -52,6 +50,13 @@ pub enum Error {
     /// A prompt without tokens.
     #[error("the prompt is empty: expected at least one token; give a text")]
     PromptEmpty,
+
+    /// The system gave no thread for the steps.
+    #[error("the engine's thread cannot start: {source}; end other programs or raise the limit of threads and memory")]
+    Thread {
+        /// What the system said.
+        source: std::io::Error,
+    },
 
     /// The step thread is gone, which only a bug of ours can cause.
     #[error("the engine has stopped; restart the program and report this")]

@@ -64,10 +64,10 @@ pub struct Finish {
     pub prompt_tokens: usize,
     /// Tokens generated.
     pub generated_tokens: usize,
-    /// Time from the start of the job to the first token.
-    pub first_token: Duration,
-    /// Time from the first to the last token.
-    pub decode: Duration,
+    /// Time from the start of the job to the first token; `None` when no token was generated.
+    pub first_token: Option<Duration>,
+    /// Time from the first to the last token; `None` when fewer than two tokens were generated.
+    pub decode: Option<Duration>,
     /// Bytes of keys and values at the end.
     pub kv_bytes: usize,
 }
@@ -81,13 +81,14 @@ pub enum FinishReason {
     Length,
     /// The context is full.
     Context,
-    /// The generation was dropped or cancelled.
+    /// The generation was dropped or cancelled, or the engine was dropped.
     Cancelled,
 }
 
-/// A model on a thread of its own.
+/// A model on a thread of its own. Dropping it waits for the step that is being computed and cancels every job.
 pub struct Engine {
     jobs: Option<Sender<Submitted>>,
+    stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     config: ModelConfig,
     limits: Limits,
@@ -107,16 +108,30 @@ pub struct Canceller(Arc<AtomicBool>);
 struct Submitted {
     job: Job,
     events: Sender<Event>,
+    /// This job's reader wants no more.
     cancelled: Arc<AtomicBool>,
+    /// The whole engine ends.
+    stopping: Arc<AtomicBool>,
+}
+
+/// One job being worked on.
+struct Running<'a> {
+    model: &'a mut dyn Model,
+    sequence: SequenceId,
+    submitted: &'a Submitted,
+    limits: Limits,
+    started: Instant,
+    /// Of the last token that was computed, `[vocabulary]`.
+    logits: Vec<f32>,
+    finish: Finish,
 }
 
 impl Engine {
     /// Starts the step thread.
     ///
-    /// # Panics
+    /// # Errors
     /// When the system cannot start a thread.
-    #[must_use]
-    pub fn new(mut model: Box<dyn Model>, limits: Limits) -> Self {
+    pub fn new(mut model: Box<dyn Model>, limits: Limits) -> Result<Self, Error> {
         let config = model.config().clone();
         let limits = Limits {
             context_tokens: limits.context_tokens.min(config.context_length),
@@ -126,15 +141,15 @@ impl Engine {
         let body = move || {
             for next in submitted {
                 let sequence = model.open_sequence();
-                let outcome = run(&mut *model, sequence, &next, limits);
+                let outcome = Running::new(&mut *model, sequence, &next, limits).run();
                 model.close_sequence(sequence);
                 // The reader may have gone; then nobody needs the last event.
                 let _ = next.events.send(outcome.map_or_else(Event::Failed, Event::Finished));
             }
         };
-        let thread =
-            std::thread::Builder::new().name("engine".into()).spawn(body).expect("the system can start a thread");
-        Self { jobs: Some(jobs), thread: Some(thread), config, limits }
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(body);
+        let thread = thread.map_err(|source| Error::Thread { source })?;
+        Ok(Self { jobs: Some(jobs), stopping: Arc::default(), thread: Some(thread), config, limits })
     }
 
     /// The model's shape.
@@ -166,8 +181,9 @@ impl Engine {
             return Err(model::Error::TokenOutOfRange { id, vocabulary_size }.into());
         }
         let (sender, events) = channel();
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let submitted = Submitted { job, events: sender, cancelled: Arc::clone(&cancelled) };
+        let cancelled = Arc::<AtomicBool>::default();
+        let stopping = Arc::clone(&self.stopping);
+        let submitted = Submitted { job, events: sender, cancelled: Arc::clone(&cancelled), stopping };
         self.jobs.as_ref().and_then(|jobs| jobs.send(submitted).ok()).ok_or(Error::Stopped)?;
         Ok(Generation { events, cancelled, ended: false })
     }
@@ -175,6 +191,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
             // A panic of the step thread was reported when it happened.
@@ -217,59 +234,93 @@ impl Canceller {
     }
 }
 
-/// Runs one job to its end.
-fn run(model: &mut dyn Model, sequence: SequenceId, submitted: &Submitted, limits: Limits) -> Result<Finish, Error> {
-    let Submitted { job, events, cancelled } = submitted;
-    let started = Instant::now();
-    let mut finish = Finish {
-        reason: FinishReason::Cancelled,
-        prompt_tokens: job.prompt.len(),
-        generated_tokens: 0,
-        first_token: Duration::ZERO,
-        decode: Duration::ZERO,
-        kv_bytes: 0,
-    };
-    let mut logits = Vec::new();
-    if job.tokens_max == Some(0) {
-        finish.reason = FinishReason::Length;
-        return Ok(finish);
+impl Submitted {
+    /// Asked before every step.
+    fn must_end(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed)
     }
-    let mut done = 0;
-    for ids in job.prompt.chunks(limits.chunk_tokens) {
-        if cancelled.load(Ordering::Relaxed) {
-            return Ok(finish);
-        }
-        done += ids.len();
-        let wanted = if done == job.prompt.len() { Wanted::Last } else { Wanted::None };
-        model.forward(&[Span { sequence, ids, wanted }], &mut logits)?;
-        // Whoever reads may have gone: the flag says so at the next step.
-        let _ = events.send(Event::PromptRead { done, total: job.prompt.len() });
+
+    /// Whoever reads may have gone: the flag says so at the next step.
+    fn send(&self, event: Event) {
+        let _ = self.events.send(event);
     }
-    let mut sampler = Sampler::new(job.sampling.clone(), &job.prompt);
-    let mut first_token_at = started;
-    finish.reason = loop {
-        let sampled = sampler.sample(&mut logits);
-        finish.generated_tokens += 1;
-        if finish.generated_tokens == 1 {
-            first_token_at = Instant::now();
-            finish.first_token = first_token_at - started;
+}
+
+impl<'a> Running<'a> {
+    fn new(model: &'a mut dyn Model, sequence: SequenceId, submitted: &'a Submitted, limits: Limits) -> Self {
+        let finish = Finish {
+            reason: FinishReason::Cancelled,
+            prompt_tokens: submitted.job.prompt.len(),
+            generated_tokens: 0,
+            first_token: None,
+            decode: None,
+            kv_bytes: 0,
+        };
+        Self { model, sequence, submitted, limits, started: Instant::now(), logits: Vec::new(), finish }
+    }
+
+    /// Runs the job to its end.
+    fn run(mut self) -> Result<Finish, Error> {
+        self.finish.reason = if self.submitted.job.tokens_max == Some(0) {
+            FinishReason::Length
+        } else if self.read_prompt()? {
+            self.generate()?
+        } else {
+            FinishReason::Cancelled
+        };
+        self.finish.kv_bytes = self.model.sequence_bytes(self.sequence);
+        Ok(self.finish)
+    }
+
+    /// Reads the prompt chunk by chunk; false when the job was cancelled meanwhile.
+    fn read_prompt(&mut self) -> Result<bool, Error> {
+        let prompt = &self.submitted.job.prompt;
+        let mut done = 0;
+        for ids in prompt.chunks(self.limits.chunk_tokens) {
+            if self.submitted.must_end() {
+                return Ok(false);
+            }
+            done += ids.len();
+            self.forward(ids, if done == prompt.len() { Wanted::Last } else { Wanted::None })?;
+            self.submitted.send(Event::PromptRead { done, total: prompt.len() });
         }
-        finish.decode = first_token_at.elapsed();
-        let _ = events.send(Event::Token(sampled));
-        if job.stop_ids.contains(&sampled.id) {
-            break FinishReason::Stop(sampled.id);
+        Ok(true)
+    }
+
+    /// Generates token by token from the prompt's logits.
+    fn generate(&mut self) -> Result<FinishReason, Error> {
+        let job = &self.submitted.job;
+        let mut sampler = Sampler::new(job.sampling.clone(), &job.prompt);
+        let mut first_at = None;
+        loop {
+            let sampled = sampler.sample(&mut self.logits);
+            let now = Instant::now();
+            match first_at {
+                None => {
+                    first_at = Some(now);
+                    self.finish.first_token = Some(now - self.started);
+                }
+                Some(first_at) => self.finish.decode = Some(now - first_at),
+            }
+            self.finish.generated_tokens += 1;
+            self.submitted.send(Event::Token(sampled));
+            if job.stop_ids.contains(&sampled.id) {
+                return Ok(FinishReason::Stop(sampled.id));
+            }
+            if job.tokens_max.is_some_and(|most| self.finish.generated_tokens >= most) {
+                return Ok(FinishReason::Length);
+            }
+            if job.prompt.len() + self.finish.generated_tokens >= self.limits.context_tokens {
+                return Ok(FinishReason::Context);
+            }
+            if self.submitted.must_end() {
+                return Ok(FinishReason::Cancelled);
+            }
+            self.forward(&[sampled.id], Wanted::Last)?;
         }
-        if job.tokens_max.is_some_and(|most| finish.generated_tokens >= most) {
-            break FinishReason::Length;
-        }
-        if job.prompt.len() + finish.generated_tokens >= limits.context_tokens {
-            break FinishReason::Context;
-        }
-        if cancelled.load(Ordering::Relaxed) {
-            break FinishReason::Cancelled;
-        }
-        model.forward(&[Span { sequence, ids: &[sampled.id], wanted: Wanted::Last }], &mut logits)?;
-    };
-    finish.kv_bytes = model.sequence_bytes(sequence);
-    Ok(finish)
+    }
+
+    fn forward(&mut self, ids: &[u32], wanted: Wanted) -> Result<(), Error> {
+        Ok(self.model.forward(&[Span { sequence: self.sequence, ids, wanted }], &mut self.logits)?)
+    }
 }
