@@ -34,8 +34,9 @@ pub(crate) enum Command {
 pub(crate) struct RunArguments {
     /// A model: a directory (Hugging Face or OpenAI's original layout), a .gguf file or a .safetensors file.
     pub(crate) model: PathBuf,
-    /// The prompt; - (or nothing, when something is piped in) reads standard input.
-    pub(crate) prompt: Option<String>,
+    /// The prompt; - (or nothing, when something is piped in) reads standard input. Several parts are joined by an empty
+    /// line: `… | glossa run MODEL "Summarise this:" -`.
+    pub(crate) prompt: Vec<String>,
     /// How long the model may think.
     #[arg(long, value_enum, default_value_t = Effort::Medium)]
     pub(crate) effort: Effort,
@@ -76,16 +77,16 @@ pub(crate) struct RunArguments {
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArguments {
     /// Divides the logits; 0 always takes the most likely token.
-    #[arg(long, default_value_t = 1.0, value_name = "T")]
+    #[arg(long, default_value_t = 1.0, value_name = "T", allow_negative_numbers = true)]
     pub(crate) temperature: f32,
     /// Keep the most likely tokens that together reach this probability.
-    #[arg(long, default_value_t = 1.0, value_name = "P")]
+    #[arg(long, default_value_t = 1.0, value_name = "P", allow_negative_numbers = true)]
     pub(crate) top_p: f32,
     /// Keep that many most likely tokens; 0 keeps all.
     #[arg(long, default_value_t = 0, value_name = "K")]
     pub(crate) top_k: usize,
     /// Keep tokens at least this likely relative to the most likely one.
-    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    #[arg(long, default_value_t = 0.0, value_name = "P", allow_negative_numbers = true)]
     pub(crate) min_p: f32,
     /// Lowers the logits of tokens that were generated before.
     #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
@@ -94,7 +95,7 @@ pub(crate) struct SamplingArguments {
     #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
     pub(crate) frequency_penalty: f32,
     /// Divides the logits of tokens seen in prompt or answer.
-    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     pub(crate) repetition_penalty: f32,
     /// Adds to a token's logit; may be given several times.
     #[arg(long, value_name = "ID=BIAS")]

@@ -8,6 +8,7 @@ use model::{AttentionKind, Checkpoint, MemoryPlan};
 use serde_json::{Value, json};
 
 use crate::arguments::InspectArguments;
+use crate::console::json_line;
 use crate::error::Error;
 
 pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Error> {
@@ -20,7 +21,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Error> {
     let plans = [KvPrecision::BF16, KvPrecision::F32].map(|precision| checkpoint.memory_plan(context, precision));
     if arguments.json {
         let value = as_json(&checkpoint, &plans, arguments.tensors);
-        return Ok(writeln!(stdout().lock(), "{value}")?);
+        return Ok(writeln!(stdout().lock(), "{}", json_line(&value))?);
     }
     let mut out = stdout().lock();
     for (name, value) in architecture(&checkpoint) {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use model::{Checkpoint, Precision, Span, Wanted};
 use serde_json::{Value, json};
@@ -58,37 +58,65 @@ fn read_ids(path: &Path) -> Result<Vec<u32>, Error> {
     list.iter().map(id).collect()
 }
 
-/// A safetensors file with one tensor, written beside its place and renamed when complete.
-struct Out<'a> {
-    path: &'a Path,
-    partial: std::path::PathBuf,
+/// A safetensors file with one tensor. A regular file is written aside and renamed when complete; anything else that the path
+/// leads to (a pipe, a device) is written as it is.
+struct Out {
+    path: PathBuf,
+    partial: Option<PathBuf>,
     file: BufWriter<File>,
 }
 
-impl<'a> Out<'a> {
-    fn create(path: &'a Path, rows: usize, columns: usize) -> Result<Self, Error> {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".partial");
-        let partial = path.with_file_name(name);
+impl Out {
+    fn create(path: &Path, rows: usize, columns: usize) -> Result<Self, Error> {
         let failed = |source| Error::Write { path: path.to_owned(), source };
-        let mut file = BufWriter::new(File::create(&partial).map_err(failed)?);
+        // A link stays a link: what it leads to is replaced.
+        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let partial = match target.metadata() {
+            Ok(found) if found.is_dir() => return Err(failed(std::io::ErrorKind::IsADirectory.into())),
+            Ok(found) if !found.is_file() => None,
+            Ok(_) | Err(_) => {
+                let mut name = target.file_name().unwrap_or_default().to_owned();
+                name.push(".partial");
+                Some(target.with_file_name(name))
+            }
+        };
+        let file = File::create(partial.as_ref().unwrap_or(&target)).map_err(failed)?;
+        let mut out = Self { path: target, partial, file: BufWriter::new(file) };
         let tensor = json!({"dtype": "F32", "shape": [rows, columns], "data_offsets": [0, rows * columns * 4]});
         let mut header = json!({ "logits": tensor }).to_string();
         // The tensor begins at a multiple of eight, as the format recommends.
         header.extend(std::iter::repeat_n(' ', (8 - header.len() % 8) % 8));
         let length = header.len() as u64;
-        file.write_all(&length.to_le_bytes()).and_then(|()| file.write_all(header.as_bytes())).map_err(failed)?;
-        Ok(Self { path, partial, file })
+        out.file
+            .write_all(&length.to_le_bytes())
+            .and_then(|()| out.file.write_all(header.as_bytes()))
+            .map_err(failed)?;
+        Ok(out)
     }
 
     fn append(&mut self, values: &[f32]) -> Result<(), Error> {
-        let write =
-            |file: &mut BufWriter<File>| values.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()));
-        write(&mut self.file).map_err(|source| Error::Write { path: self.path.to_owned(), source })
+        let mut write = || values.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes()));
+        write().map_err(|source| Error::Write { path: self.path.clone(), source })
     }
 
     fn finish(mut self) -> Result<(), Error> {
-        let flushed = self.file.flush().and_then(|()| std::fs::rename(&self.partial, self.path));
-        flushed.map_err(|source| Error::Write { path: self.path.to_owned(), source })
+        let complete = |out: &mut Self| {
+            out.file.flush()?;
+            if let Some(partial) = &out.partial {
+                std::fs::rename(partial, &out.path)?;
+                out.partial = None;
+            }
+            Ok(())
+        };
+        complete(&mut self).map_err(|source| Error::Write { path: self.path.clone(), source })
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        if let Some(partial) = &self.partial {
+            // An error is already on its way; a leftover that cannot be removed does no harm.
+            let _ = std::fs::remove_file(partial);
+        }
     }
 }

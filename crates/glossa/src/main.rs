@@ -3,10 +3,11 @@
 //! It must not compute anything about models or text itself.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod arguments;
+mod console;
 mod error;
+mod figures;
 mod inspect;
 mod loading;
 mod logits;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             if !matches!(error, Error::Interrupted) {
-                eprintln!("glossa: {error}");
+                console::say(&format!("glossa: {}\n", console::one_line(&error.to_string())));
             }
             ExitCode::from(error.exit_code())
         }

@@ -4,14 +4,10 @@
 
 use std::io::{IsTerminal, Stderr, Stdout, Write, stderr, stdout};
 
-use engine::{Finish, FinishReason};
 use harmony::{Event, Header, Role};
 
+use crate::console::{DIM, PLAIN, printable};
 use crate::error::Error;
-
-const DIM: &str = "\x1b[2m";
-const PLAIN: &str = "\x1b[0m";
-const CLEAR_LINE: &str = "\r\x1b[K";
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +32,6 @@ pub(crate) struct Display<A: Write, B: Write> {
     part: Option<Part>,
     /// Whether the last thing written as answer left its line open.
     line_open: bool,
-}
-
-/// Shows what goes on before the first token; silent when standard error is no terminal.
-pub(crate) struct Progress {
-    shown: bool,
 }
 
 impl Part {
@@ -69,13 +60,13 @@ impl<A: Write, B: Write> Display<A, B> {
                 let part = Part::of(header);
                 self.part = Some(part);
                 if let (Part::Call, Some(recipient)) = (part, &header.recipient) {
-                    self.write_beside(&format!("[to {recipient}] "))?;
+                    self.write_beside(&format!("[to {recipient}] "));
                 }
             }
             Event::TextDelta(text) => match self.part {
                 Some(Part::Answer) => self.write_answer(text)?,
-                Some(Part::Call) => self.write_beside(text)?,
-                Some(Part::Reasoning) if !self.hide_reasoning => self.write_beside(text)?,
+                Some(Part::Call) => self.write_beside(text),
+                Some(Part::Reasoning) if !self.hide_reasoning => self.write_beside(text),
                 Some(Part::Reasoning) | None => {}
             },
             Event::MessageEnded(_) => self.end_message()?,
@@ -104,7 +95,7 @@ impl<A: Write, B: Write> Display<A, B> {
             None => false,
         };
         if shown_beside {
-            self.beside.write_all(b"\n\n")?;
+            let _ = self.beside.write_all(b"\n\n");
         }
         Ok(())
     }
@@ -119,65 +110,13 @@ impl<A: Write, B: Write> Display<A, B> {
         Ok(self.answer.flush()?)
     }
 
-    fn write_beside(&mut self, text: &str) -> Result<(), Error> {
-        let written = if self.dims {
+    /// What stands beside the answer may get lost when nobody takes it; the answer goes on.
+    fn write_beside(&mut self, text: &str) {
+        let _ = if self.dims {
             write!(self.beside, "{DIM}{}{PLAIN}", printable(text))
         } else {
             self.beside.write_all(text.as_bytes())
         };
-        Ok(written?)
-    }
-}
-
-/// Model output must not steer the terminal: control characters except line ends and tabs are left out.
-fn printable(text: &str) -> String {
-    text.chars().filter(|character| matches!(character, '\n' | '\t') || !character.is_control()).collect()
-}
-
-impl Progress {
-    /// Shows nothing until told, and nothing at all when `quiet` or not on a terminal.
-    pub(crate) fn show(&mut self, quiet: bool, text: &str) {
-        if !quiet && stderr().is_terminal() {
-            eprint!("{CLEAR_LINE}{DIM}{text}{PLAIN}");
-            self.shown = true;
-        }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        if std::mem::take(&mut self.shown) {
-            eprint!("{CLEAR_LINE}");
-        }
-    }
-
-    pub(crate) fn new() -> Self {
-        Self { shown: false }
-    }
-}
-
-/// One line of figures.
-pub(crate) fn figures(finish: &Finish, loading: std::time::Duration) -> String {
-    let prefill = finish.prompt_tokens as f64 / finish.first_token.as_secs_f64().max(1e-9);
-    // The first token comes out of reading the prompt; the others each took a step.
-    let steps = finish.generated_tokens.saturating_sub(1);
-    let decode = steps as f64 / finish.decode.as_secs_f64().max(1e-9);
-    let speed = if steps == 0 { String::new() } else { format!(", {decode:.2} tokens/s") };
-    format!(
-        "loaded in {:.2} s · prompt {} tokens, {prefill:.1} tokens/s · first token after {:.2} s · {} tokens{speed} · {}",
-        loading.as_secs_f64(),
-        finish.prompt_tokens,
-        finish.first_token.as_secs_f64(),
-        finish.generated_tokens,
-        reason(finish.reason),
-    )
-}
-
-/// Why it ended, in words.
-pub(crate) fn reason(reason: FinishReason) -> &'static str {
-    match reason {
-        FinishReason::Stop(_) => "stop",
-        FinishReason::Length => "length: --max-tokens reached",
-        FinishReason::Context => "context full",
-        FinishReason::Cancelled => "interrupted",
     }
 }
 

@@ -1,6 +1,6 @@
 //! `glossa run`: a prompt in, a streamed answer out.
 
-use std::io::{IsTerminal, Write, stdin};
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,9 +14,11 @@ use model::{Checkpoint, Precision};
 use serde_json::{Value, json};
 
 use crate::arguments::{Effort, RunArguments, SamplingArguments};
+use crate::console::{Progress, json_line, say};
 use crate::error::Error;
+use crate::figures::{figures, reason_code};
 use crate::loading;
-use crate::output::{Display, Part, Progress, figures, reason};
+use crate::output::{Display, Part};
 use crate::text::given_or_stdin;
 
 /// What a turn gave.
@@ -38,6 +40,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     let vocabulary = loading::vocabulary(&arguments.model, &checkpoint)?;
     let mut stop_ids = if arguments.raw { Vec::new() } else { vocabulary.stop_ids()? };
     stop_ids.extend(&checkpoint.stop_ids);
+    if !arguments.raw {
+        // Some GGUF files call the end of a message the end of a turn; the model goes on after its analysis.
+        let end = vocabulary.harmony_ids()?.end;
+        stop_ids.retain(|&id| id != end);
+    }
     let ids =
         if arguments.raw { vocabulary.encode_with_specials(&prompt) } else { render(arguments, &vocabulary, prompt)? };
     let precision = if arguments.exact { Precision::Exact } else { Precision::Default };
@@ -45,14 +52,14 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
         context_tokens: context_tokens(arguments.context, checkpoint.config.context_length)?,
         chunk_tokens: arguments.compute.chunk,
     };
-    let engine = Engine::new(model::load(checkpoint, device, precision)?, limits);
+    let engine = Engine::new(model::load(checkpoint, device, precision)?, limits)?;
     let loading_time = started.elapsed();
     let job = Job { prompt: ids, sampling, stop_ids, tokens_max: arguments.max_tokens };
     let turn = generate(arguments, &engine, &vocabulary, job, &mut progress)?;
     if arguments.json {
         print_json(&turn, loading_time)?;
     } else if !arguments.quiet {
-        eprintln!("{}", figures(&turn.finish, loading_time));
+        say(&format!("{}\n", figures(&turn.finish, loading_time)));
     }
     match turn.finish.reason {
         FinishReason::Cancelled => Err(Error::Interrupted),
@@ -61,14 +68,20 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
 }
 
 fn read_prompt(arguments: &RunArguments) -> Result<String, Error> {
-    if arguments.prompt.is_none() && stdin().is_terminal() {
+    if arguments.prompt.is_empty() && stdin().is_terminal() {
         return Err(Error::EmptyPrompt);
     }
-    let prompt = given_or_stdin(arguments.prompt.as_deref())?;
-    // A text that was piped in ends with the line end of whatever wrote it.
-    let from_pipe = arguments.prompt.as_deref().is_none_or(|prompt| prompt == "-");
-    let prompt = if from_pipe && !arguments.raw { prompt.trim_end_matches(['\r', '\n']).to_owned() } else { prompt };
-    if prompt.is_empty() { Err(Error::EmptyPrompt) } else { Ok(prompt) }
+    let part = |given: &str| {
+        let text = given_or_stdin(Some(given))?;
+        // A text that was piped in ends with the line end of whatever wrote it.
+        let trim = given == "-" && !arguments.raw;
+        Ok(if trim { text.trim_end_matches(['\r', '\n']).to_owned() } else { text })
+    };
+    let given = arguments.prompt.iter().map(String::as_str);
+    let parts: Vec<&str> = if arguments.prompt.is_empty() { vec!["-"] } else { given.collect() };
+    let parts: Vec<String> = parts.into_iter().map(part).collect::<Result<_, Error>>()?;
+    let prompt = parts.join("\n\n");
+    if parts.iter().all(String::is_empty) { Err(Error::EmptyPrompt) } else { Ok(prompt) }
 }
 
 fn render(arguments: &RunArguments, vocabulary: &Vocabulary, prompt: String) -> Result<Vec<u32>, Error> {
@@ -95,9 +108,10 @@ fn date(option: &str) -> Result<Option<String>, Error> {
         "none" => Ok(None),
         "today" => Ok(Some(time::OffsetDateTime::now_utc().date().to_string())),
         given => {
-            let digits: Vec<&str> = given.split('-').collect();
-            let [year, month, day] = digits.as_slice() else { return Err(wrong()) };
-            let lengths = [year.len(), month.len(), day.len()] == [4, 2, 2];
+            let parts: Vec<&str> = given.split('-').collect();
+            let [year, month, day] = parts.as_slice() else { return Err(wrong()) };
+            let digits = given.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+            let lengths = [year.len(), month.len(), day.len()] == [4, 2, 2] && digits;
             let month: u8 = month.parse().map_err(|_| wrong())?;
             let month = time::Month::try_from(month).map_err(|_| wrong())?;
             let (year, day) = (year.parse().map_err(|_| wrong())?, day.parse().map_err(|_| wrong())?);
@@ -161,7 +175,9 @@ fn generate(
         canceller.cancel();
         // While the prompt is read there is nothing to finish; a second Ctrl-C means now.
         if interrupts > 1 || !has_begun.load(Ordering::Relaxed) {
-            eprintln!();
+            if stderr().is_terminal() {
+                say("\n");
+            }
             std::process::exit(i32::from(Error::Interrupted.exit_code()));
         }
     });
@@ -185,7 +201,11 @@ fn generate(
                 }
             }
             Some(Event::Finished(finish)) => break finish,
-            Some(Event::Failed(error)) => return Err(error.into()),
+            Some(Event::Failed(error)) => {
+                progress.clear();
+                display.end_message()?;
+                return Err(error.into());
+            }
             None => return Err(engine::Error::Stopped.into()),
         }
         show(&mut events, &mut display, &mut messages, arguments.json)?;
@@ -193,6 +213,10 @@ fn generate(
     progress.clear();
     if let Some(parser) = &mut parser {
         parser.finish(&mut events);
+    } else {
+        let mut text = String::new();
+        raw_text.finish(&mut text);
+        display.show_raw(&text)?;
     }
     show(&mut events, &mut display, &mut messages, arguments.json)?;
     display.end_message()?;
@@ -225,23 +249,24 @@ fn print_json(turn: &Turn, loading: Duration) -> Result<(), Error> {
         value["terminator"] = json!(format!("{:?}", parsed.terminator));
         value
     };
+    let stop_id = if let FinishReason::Stop(id) = finish.reason { Some(id) } else { None };
     let value = json!({
         "answer": text(Part::Answer),
         "reasoning": text(Part::Reasoning),
         "messages": messages.messages().iter().map(message).collect::<Vec<Value>>(),
         "token_ids": ids,
         "logprobs": logprobs,
-        "finish_reason": reason(finish.reason),
+        "finish_reason": reason_code(finish.reason),
+        "stop_id": stop_id,
         "usage": { "prompt_tokens": finish.prompt_tokens, "generated_tokens": finish.generated_tokens },
         "seconds": {
             "load": loading.as_secs_f64(),
-            "first_token": finish.first_token.as_secs_f64(),
-            "decode": finish.decode.as_secs_f64(),
+            "first_token": finish.first_token.map(|time| time.as_secs_f64()),
+            "decode": finish.decode.map(|time| time.as_secs_f64()),
         },
         "kv_bytes": finish.kv_bytes,
     });
-    println!("{value}");
-    Ok(())
+    Ok(writeln!(stdout().lock(), "{}", json_line(&value))?)
 }
 
 fn part(message: &harmony::Message) -> Part {

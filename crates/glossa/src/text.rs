@@ -1,12 +1,13 @@
 //! `glossa tokenize`, `detokenize`, `render` and `parse`: for people who look inside.
 
-use std::io::{Read, Write, stdin, stdout};
+use std::io::{IsTerminal, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use harmony::{AnalysisPolicy, Conversation, RenderOptions, Renderer, Role, parse_all};
 use serde_json::{Value, json};
 
 use crate::arguments::{Analysis, DetokenizeArguments, ParseArguments, Purpose, RenderArguments, TokenizeArguments};
+use crate::console::{json_line, printable};
 use crate::error::Error;
 use crate::loading;
 
@@ -29,7 +30,11 @@ pub(crate) fn detokenize(arguments: &DetokenizeArguments) -> Result<(), Error> {
     let vocabulary = loading::named_vocabulary(&arguments.vocabulary)?;
     let bytes = vocabulary.decode_bytes(&ids(arguments.ids.as_deref())?);
     let mut out = stdout().lock();
-    out.write_all(&bytes)?;
+    if out.is_terminal() {
+        out.write_all(printable(&String::from_utf8_lossy(&bytes)).as_bytes())?;
+    } else {
+        out.write_all(&bytes)?;
+    }
     Ok(out.flush()?)
 }
 
@@ -115,5 +120,5 @@ fn ids(given: Option<&str>) -> Result<Vec<u32>, Error> {
 }
 
 fn print(value: &Value) -> Result<(), Error> {
-    Ok(writeln!(stdout().lock(), "{value}")?)
+    Ok(writeln!(stdout().lock(), "{}", json_line(value))?)
 }

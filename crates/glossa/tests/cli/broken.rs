@@ -114,7 +114,7 @@ const GGUFS: [(&str, Damage, &[&str]); 6] = [
 ];
 
 /// Wrong arguments on a good model; MODEL stands for its path.
-const ARGUMENTS: [(&[&str], &[&str]); 17] = [
+const ARGUMENTS: [(&[&str], &[&str]); 20] = [
     (&["run", MODEL, ""], &["empty"]),
     (&["run", MODEL, "-"], &["empty"]),
     (&["run", MODEL, "Hi", "--temperature", "9"], &["temperature", "9"]),
@@ -132,6 +132,9 @@ const ARGUMENTS: [(&[&str], &[&str]); 17] = [
     (&["run", "/dev/null", "Hi"], &["/dev/null"]),
     (&["inspect", MODEL, "--context", "0"], &["--context"]),
     (&["detokenize", "1 two 3"], &["two"]),
+    (&["detokenize", "{\n\"a\": \u{1b}]0;x\u{7}1}"], &["token ids"]),
+    (&["run", MODEL, "Hi", "--date", "\u{1b}[2J\n"], &["--date", "\\u{1b}"]),
+    (&["run", MODEL, "Hi", "--temperature", "-1"], &["temperature", "-1"]),
 ];
 
 #[track_caller]
@@ -140,6 +143,7 @@ fn assert_refused(what: &str, arguments: &[&str], input: &[u8], named: &[&str]) 
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{what}: {message}");
     assert!(message.starts_with("glossa: ") && message.trim_end().lines().count() == 1, "{what}: {message}");
+    assert!(!message.trim_end().contains(char::is_control), "{what}: {message:?}");
     assert!(output.stdout.is_empty(), "{what} prints nothing else");
     for name in named {
         assert!(message.contains(name), "{what}: {name} is not named in: {message}");
@@ -194,7 +198,7 @@ fn wrong_ids() {
         fs::write(&ids, content).unwrap();
         let arguments = ["logits", model.path(), "--ids", ids.to_str().unwrap(), "--out", out.to_str().unwrap()];
         assert_refused(content.get(..20).unwrap_or(content), &arguments, b"", &[named]);
-        assert!(!out.exists());
+        assert!(!out.exists() && !model.file("out.safetensors.partial").exists());
     }
     fs::write(&ids, "[1, 2]").unwrap();
     let nowhere = model.file("missing/out.safetensors");

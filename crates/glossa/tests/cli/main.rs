@@ -5,6 +5,7 @@
 mod broken;
 mod logits;
 mod run;
+mod streams;
 mod text;
 
 use std::io::Write;

@@ -77,6 +77,24 @@ fn quiet_is_quiet() {
 }
 
 #[test]
+fn stop_tokens_of_harmony_and_of_the_model_end_a_turn() {
+    let model = Model::tiny();
+    let stopped = |bias: &str| {
+        let value = run_json(&model, &["--logit-bias", bias]);
+        (value["finish_reason"].clone(), value["stop_id"].clone(), value["usage"]["generated_tokens"].clone())
+    };
+    // Return, call and end of text; then a token that only the model's own configuration names.
+    for id in [495, 505, 492] {
+        assert_eq!(stopped(&format!("{id}=100")), ("stop".into(), id.into(), 1.into()));
+    }
+    assert_eq!(stopped("300=100"), ("length".into(), serde_json::Value::Null, 12.into()));
+    std::fs::write(model.path.join("generation_config.json"), r#"{"eos_token_id": [300, 500]}"#).unwrap();
+    assert_eq!(stopped("300=100"), ("stop".into(), 300.into(), 1.into()));
+    // The end of a message is not the end of a turn, whatever the file says.
+    assert_eq!(stopped("500=100"), ("length".into(), serde_json::Value::Null, 12.into()));
+}
+
+#[test]
 fn a_prompt_comes_through_a_pipe() {
     let model = Model::tiny();
     let tokens = |arguments: &[&str], input: &[u8]| {
@@ -88,6 +106,7 @@ fn a_prompt_comes_through_a_pipe() {
     let expected = tokens(&["Hello"], b"");
     assert_eq!(tokens(&["-"], b"Hello\n"), expected);
     assert_eq!(tokens(&[], b"Hello\r\n"), expected);
+    assert_eq!(tokens(&["Sum up:", "-"], b"A text.\n"), tokens(&["Sum up:\n\nA text."], b""));
 }
 
 #[test]
