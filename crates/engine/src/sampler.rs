@@ -40,7 +40,8 @@ impl Sampler {
         Self { sampling, seen, generated: HashMap::new(), drawn: 0, candidates: Vec::new() }
     }
 
-    /// Chooses the next token; `logits` `[vocabulary]` are changed.
+    /// Chooses the next token; `logits` `[vocabulary]` are changed. A logit that is not finite is never chosen, unless
+    /// none is finite.
     ///
     /// # Panics
     /// When `logits` is empty.
@@ -49,6 +50,10 @@ impl Sampler {
         // Settings change logits in place, so the model's own value of each token they touch is kept aside.
         let own: HashMap<u32, f32> = self.touched().map(|id| (id, logits[id as usize])).collect();
         self.bias_and_penalize(logits);
+        // What was finite stays finite, whatever the settings multiply it by.
+        for (&id, _) in own.iter().filter(|(_, logit)| logit.is_finite()) {
+            logits[id as usize] = logits[id as usize].clamp(f32::MIN, f32::MAX);
+        }
         let id = if self.sampling.temperature == 0.0 || self.sampling.top_k == 1 {
             greatest(logits)
         } else {
@@ -84,8 +89,9 @@ impl Sampler {
 
     fn draw(&mut self, logits: &[f32]) -> u32 {
         let temperature = self.sampling.temperature;
-        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let weight = |logit: f32| ((logit - top) / temperature).exp();
+        let top = logits[greatest(logits) as usize];
+        // The most likely token weighs 1, so that the weights never vanish together.
+        let weight = |logit: f32| if logit.is_finite() { ((logit - top) / temperature).exp() } else { 0.0 };
         let draw = uniform(self.sampling.seed, self.drawn);
         self.drawn += 1;
         let (top_k, min_p, top_p) = (self.sampling.top_k, self.sampling.min_p, self.sampling.top_p);
@@ -99,7 +105,6 @@ impl Sampler {
             sort_first(candidates, top_k);
             candidates.truncate(top_k);
         }
-        // The most likely token weighs 1.
         candidates.retain(|&(weight, _)| weight >= min_p);
         if top_p < 1.0 {
             let kept = nucleus(candidates, top_p);
@@ -109,20 +114,19 @@ impl Sampler {
     }
 }
 
-/// The first greatest logit.
+/// The first greatest of the finite logits.
 fn greatest(logits: &[f32]) -> u32 {
-    let best = logits.iter().zip(0u32..).fold(
-        (f32::NEG_INFINITY, 0),
-        |best, (&logit, id)| {
-            if logit > best.0 { (logit, id) } else { best }
-        },
-    );
+    let finite = logits.iter().zip(0u32..).filter(|(logit, _)| logit.is_finite());
+    let best =
+        finite.fold((f32::NEG_INFINITY, 0), |best, (&logit, id)| if logit > best.0 { (logit, id) } else { best });
     best.1
 }
 
+/// Of the finite logits.
 fn log_sum_exp(logits: &[f32]) -> f32 {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| f64::from((logit - top).exp())).sum();
+    let top = logits[greatest(logits) as usize];
+    let finite = logits.iter().filter(|logit| logit.is_finite());
+    let sum: f64 = finite.map(|&logit| f64::from((logit - top).exp())).sum();
     top + sum.ln() as f32
 }
 
@@ -183,94 +187,4 @@ fn uniform(seed: u64, counter: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOGITS: [f32; 5] = [1.0, 3.0, 2.0, -1.0, 2.5];
-
-    /// How often each token is drawn with the given settings, each draw from a fresh sequence with its own seed.
-    fn frequencies(sampling: &Sampling, draws: u64) -> Vec<f64> {
-        let mut counts = vec![0.0; LOGITS.len()];
-        for seed in 0..draws {
-            let mut sampler = Sampler::new(Sampling { seed, ..sampling.clone() }, &[]);
-            counts[sampler.sample(&mut LOGITS.clone()).id as usize] += 1.0 / draws as f64;
-        }
-        counts
-    }
-
-    fn softmax(temperature: f32, kept: &[usize]) -> Vec<f64> {
-        let weight = |i: usize| if kept.contains(&i) { f64::from(LOGITS[i] / temperature).exp() } else { 0.0 };
-        let total: f64 = (0..LOGITS.len()).map(weight).sum();
-        (0..LOGITS.len()).map(|i| weight(i) / total).collect()
-    }
-
-    #[test]
-    fn draws_follow_the_distribution_that_the_settings_leave() {
-        let default = Sampling::default();
-        let cases = [
-            (default.clone(), 1.0, vec![0, 1, 2, 3, 4]),
-            (Sampling { temperature: 0.5, ..default.clone() }, 0.5, vec![0, 1, 2, 3, 4]),
-            (Sampling { top_k: 2, ..default.clone() }, 1.0, vec![1, 4]),
-            // Shares: token 1 48 %, token 4 29 %, token 2 18 %.
-            (Sampling { top_p: 0.7, ..default.clone() }, 1.0, vec![1, 4]),
-            (Sampling { top_p: 0.8, ..default.clone() }, 1.0, vec![1, 2, 4]),
-            (Sampling { min_p: 0.5, ..default.clone() }, 1.0, vec![1, 4]),
-            (Sampling { top_k: 3, top_p: 0.3, ..default }, 1.0, vec![1]),
-        ];
-        for (sampling, temperature, kept) in cases {
-            let expected = softmax(temperature, &kept);
-            for (found, expected) in frequencies(&sampling, 20_000).iter().zip(&expected) {
-                // Five standard deviations of 20,000 draws at most.
-                assert!((found - expected).abs() < 0.018, "{sampling:?}: {found} instead of {expected}");
-                assert_eq!(*found == 0.0, *expected == 0.0, "{sampling:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn greedy_takes_the_first_greatest_and_reports_its_logprob() {
-        let mut sampler = Sampler::new(Sampling { temperature: 0.0, ..Sampling::default() }, &[]);
-        let sampled = sampler.sample(&mut [0.0, 2.0, 2.0, 1.0]);
-        assert_eq!(sampled.id, 1);
-        let expected = 2.0 - (1.0 + 2.0 * 2f32.exp() + 1f32.exp()).ln();
-        assert!((sampled.logprob - expected).abs() < 1e-6);
-    }
-
-    #[test]
-    fn penalties_and_bias_move_the_choice_but_not_the_logprob() {
-        let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
-        let mut sampler = Sampler::new(Sampling { presence_penalty: 0.6, ..greedy.clone() }, &[1]);
-        let choices: Vec<u32> = (0..3).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
-        assert_eq!(choices, [1, 4, 1], "presence counts the output, once");
-        let mut sampler = Sampler::new(Sampling { frequency_penalty: 0.3, ..greedy.clone() }, &[]);
-        let choices: Vec<u32> = (0..4).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
-        assert_eq!(choices, [1, 1, 4, 1], "frequency counts occurrences");
-        let mut sampler = Sampler::new(Sampling { repetition_penalty: 2.0, ..greedy.clone() }, &[1, 3]);
-        assert_eq!(sampler.sample(&mut LOGITS.clone()).id, 4, "repetition counts the prompt");
-        let mut sampler = Sampler::new(Sampling { logit_bias: vec![(3, 10.0), (1, -100.0)], ..greedy }, &[]);
-        let sampled = sampler.sample(&mut LOGITS.clone());
-        assert_eq!(sampled.id, 3);
-        assert!((sampled.logprob - (-1.0 - log_sum_exp(&LOGITS))).abs() < 1e-6);
-    }
-
-    #[test]
-    fn a_seed_repeats_and_another_differs() {
-        let sequence = |seed| {
-            let mut sampler = Sampler::new(Sampling { seed, ..Sampling::default() }, &[]);
-            (0..32).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect::<Vec<_>>()
-        };
-        assert_eq!(sequence(7), sequence(7));
-        assert_ne!(sequence(7), sequence(8));
-    }
-
-    #[test]
-    fn top_p_beyond_the_first_sorted_part() {
-        let mut logits = vec![0.0; 5000];
-        let mut sampler = Sampler::new(Sampling { top_p: 0.5, seed: 3, ..Sampling::default() }, &[]);
-        for _ in 0..200 {
-            // Equal weights: the lower half of the ids is kept.
-            assert!(sampler.sample(&mut logits).id < 2500);
-            logits.fill(0.0);
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,177 @@
+//! Every setting of the sampler, against the distribution that it must leave.
+
+use super::*;
+
+const LOGITS: [f32; 5] = [1.0, 3.0, 2.0, -1.0, 2.5];
+
+/// How often each token is drawn with the given settings, each draw from a fresh sequence with its own seed.
+fn frequencies(sampling: &Sampling, draws: u64) -> Vec<f64> {
+    let mut counts = vec![0.0; LOGITS.len()];
+    for seed in 0..draws {
+        let mut sampler = Sampler::new(Sampling { seed, ..sampling.clone() }, &[]);
+        counts[sampler.sample(&mut LOGITS.clone()).id as usize] += 1.0 / draws as f64;
+    }
+    counts
+}
+
+fn softmax(temperature: f32, kept: &[usize]) -> Vec<f64> {
+    let weight = |i: usize| if kept.contains(&i) { f64::from(LOGITS[i] / temperature).exp() } else { 0.0 };
+    let total: f64 = (0..LOGITS.len()).map(weight).sum();
+    (0..LOGITS.len()).map(|i| weight(i) / total).collect()
+}
+
+#[test]
+fn draws_follow_the_distribution_that_the_settings_leave() {
+    let default = Sampling::default();
+    let cases = [
+        (default.clone(), 1.0, vec![0, 1, 2, 3, 4]),
+        (Sampling { temperature: 0.5, ..default.clone() }, 0.5, vec![0, 1, 2, 3, 4]),
+        (Sampling { top_k: 2, ..default.clone() }, 1.0, vec![1, 4]),
+        // Shares: token 1 48 %, token 4 29 %, token 2 18 %.
+        (Sampling { top_p: 0.7, ..default.clone() }, 1.0, vec![1, 4]),
+        (Sampling { top_p: 0.8, ..default.clone() }, 1.0, vec![1, 2, 4]),
+        (Sampling { min_p: 0.5, ..default.clone() }, 1.0, vec![1, 4]),
+        // Relative to token 1: token 2 has 37 %, token 0 14 %.
+        (Sampling { min_p: 0.3, ..default.clone() }, 1.0, vec![1, 2, 4]),
+        (Sampling { min_p: 1.0, ..default.clone() }, 1.0, vec![1]),
+        (Sampling { top_p: f32::from_bits(1), ..default.clone() }, 1.0, vec![1]),
+        (Sampling { top_k: 4, min_p: 0.3, top_p: 0.7, ..default.clone() }, 1.0, vec![1, 4]),
+        (Sampling { top_k: 3, top_p: 0.3, ..default }, 1.0, vec![1]),
+    ];
+    for (sampling, temperature, kept) in cases {
+        let expected = softmax(temperature, &kept);
+        for (found, expected) in frequencies(&sampling, 20_000).iter().zip(&expected) {
+            // Five standard deviations of 20,000 draws at most.
+            assert!((found - expected).abs() < 0.018, "{sampling:?}: {found} instead of {expected}");
+            assert_eq!(*found == 0.0, *expected == 0.0, "{sampling:?}");
+        }
+    }
+}
+
+#[test]
+fn greedy_takes_the_first_greatest_and_reports_its_logprob() {
+    let mut sampler = Sampler::new(Sampling { temperature: 0.0, ..Sampling::default() }, &[]);
+    let sampled = sampler.sample(&mut [0.0, 2.0, 2.0, 1.0]);
+    assert_eq!(sampled.id, 1);
+    let expected = 2.0 - (1.0 + 2.0 * 2f32.exp() + 1f32.exp()).ln();
+    assert!((sampled.logprob - expected).abs() < 1e-6);
+}
+
+#[test]
+fn penalties_and_bias_move_the_choice_but_not_the_logprob() {
+    let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+    let mut sampler = Sampler::new(Sampling { presence_penalty: 0.6, ..greedy.clone() }, &[1]);
+    let choices: Vec<u32> = (0..3).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
+    assert_eq!(choices, [1, 4, 1], "presence counts the output, once");
+    let mut sampler = Sampler::new(Sampling { frequency_penalty: 0.3, ..greedy.clone() }, &[]);
+    let choices: Vec<u32> = (0..4).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
+    assert_eq!(choices, [1, 1, 4, 1], "frequency counts occurrences");
+    let mut sampler = Sampler::new(Sampling { repetition_penalty: 2.0, ..greedy.clone() }, &[1, 3]);
+    assert_eq!(sampler.sample(&mut LOGITS.clone()).id, 4, "repetition counts the prompt");
+    let mut sampler = Sampler::new(Sampling { logit_bias: vec![(3, 10.0), (1, -100.0)], ..greedy }, &[]);
+    let sampled = sampler.sample(&mut LOGITS.clone());
+    assert_eq!(sampled.id, 3);
+    assert!((sampled.logprob - (-1.0 - log_sum_exp(&LOGITS))).abs() < 1e-6);
+}
+
+#[test]
+fn a_seed_repeats_and_another_differs() {
+    let sequence = |seed| {
+        let mut sampler = Sampler::new(Sampling { seed, ..Sampling::default() }, &[]);
+        (0..32).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect::<Vec<_>>()
+    };
+    assert_eq!(sequence(7), sequence(7));
+    assert_ne!(sequence(7), sequence(8));
+}
+
+#[test]
+fn the_draws_of_one_seed_follow_the_distribution() {
+    let draws = 20_000;
+    let mut sampler = Sampler::new(Sampling { seed: 5, ..Sampling::default() }, &[]);
+    let ids: Vec<u32> = (0..draws).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
+    let first: std::collections::HashSet<u32> = ids[..32].iter().copied().collect();
+    assert!(first.len() >= 3, "32 draws give {first:?}");
+    for (id, expected) in (0..).zip(softmax(1.0, &[0, 1, 2, 3, 4])) {
+        let found = ids.iter().filter(|&&drawn| drawn == id).count() as f64 / f64::from(draws);
+        // Five standard deviations at most.
+        assert!((found - expected).abs() < 0.018, "token {id}: {found} instead of {expected}");
+    }
+}
+
+#[test]
+fn repetition_makes_negative_logits_less_likely() {
+    let sampling = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..Sampling::default() };
+    let mut logits = [-1.0, -1.5, -9.0];
+    assert_eq!(Sampler::new(sampling, &[0, 2]).sample(&mut logits).id, 1);
+    assert_eq!(logits, [-2.0, -1.5, -18.0]);
+}
+
+#[test]
+fn repetition_counts_generated_tokens_once_each() {
+    let sampling = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..Sampling::default() };
+    let mut sampler = Sampler::new(sampling, &[]);
+    let choices: Vec<u32> = (0..5).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
+    // 3 → 1.5, then 2.5 → 1.25, then 2 → 1; 1.5 stays the greatest.
+    assert_eq!(choices, [1, 4, 2, 1, 1]);
+}
+
+/// Settings that take every path from logits to a token.
+fn paths(base: &Sampling) -> [Sampling; 5] {
+    [
+        Sampling { temperature: 0.0, ..base.clone() },
+        base.clone(),
+        Sampling { temperature: f32::from_bits(1), ..base.clone() },
+        Sampling { top_k: 3, ..base.clone() },
+        Sampling { top_p: 0.99, min_p: 0.01, ..base.clone() },
+    ]
+}
+
+#[test]
+fn no_setting_makes_a_logit_infinite() {
+    let base = Sampling { frequency_penalty: 2.0, logit_bias: vec![(1, 100.0)], ..Sampling::default() };
+    for repetition_penalty in [0.01, 100.0] {
+        for sampling in paths(&Sampling { repetition_penalty, ..base.clone() }) {
+            let mut sampler = Sampler::new(sampling.clone(), &[0, 1, 2]);
+            for _ in 0..8 {
+                let mut logits = [f32::MIN, 1e30, f32::MAX, -1e38];
+                let sampled = sampler.sample(&mut logits);
+                assert!(logits.iter().all(|logit| logit.is_finite()), "{sampling:?}: {logits:?}");
+                assert_eq!(sampled.id, 2, "{sampling:?}");
+                assert_eq!(sampled.logprob, 0.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn logits_at_the_bottom_are_still_drawn_from() {
+    let mut sampler = Sampler::new(Sampling { repetition_penalty: 100.0, ..Sampling::default() }, &[0, 1, 2]);
+    let drawn: std::collections::HashSet<u32> = (0..32).map(|_| sampler.sample(&mut [f32::MIN; 3]).id).collect();
+    assert_eq!(drawn.len(), 3);
+}
+
+#[test]
+fn what_is_not_finite_is_never_chosen() {
+    let mixed = [f32::NAN, f32::INFINITY, 1.0, f32::NEG_INFINITY, 1.5];
+    for sampling in paths(&Sampling { repetition_penalty: 1.5, ..Sampling::default() }) {
+        let mut sampler = Sampler::new(sampling.clone(), &[0, 1, 2, 3, 4]);
+        for _ in 0..100 {
+            let sampled = sampler.sample(&mut mixed.clone());
+            assert!([2, 4].contains(&sampled.id), "{sampling:?}: {sampled:?}");
+            assert!(sampled.logprob.is_finite());
+        }
+        // Nothing to choose from: any token, but no panic.
+        assert!(sampler.sample(&mut [f32::NAN; 5]).id < 5);
+    }
+}
+
+#[test]
+fn top_p_beyond_the_first_sorted_part() {
+    let mut logits = vec![0.0; 5000];
+    let mut sampler = Sampler::new(Sampling { top_p: 0.5, seed: 3, ..Sampling::default() }, &[]);
+    for _ in 0..200 {
+        // Equal weights: the lower half of the ids is kept.
+        assert!(sampler.sample(&mut logits).id < 2500);
+        logits.fill(0.0);
+    }
+}

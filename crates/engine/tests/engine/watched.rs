@@ -1,0 +1,156 @@
+//! A scripted model that writes down what it is asked, and that a test can hold, fail or slow down at every step.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use engine::{Engine, Event, Finish, Generation, Job, Limits, Sampling};
+use model::{AttentionKind, Error, Model, ModelConfig, Rope, Scripted, SequenceId, Span, Wanted};
+
+/// Ids below this exist.
+pub(crate) const VOCABULARY: usize = 32;
+
+/// What a model was asked, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Call {
+    Open,
+    Close,
+    Forward(Vec<u32>, Wanted),
+}
+
+pub(crate) type Calls = Arc<Mutex<Vec<Call>>>;
+
+/// Runs before every step with the step's number, from 1.
+pub(crate) type Before = Box<dyn FnMut(usize) -> Result<(), Error> + Send>;
+
+struct Watched {
+    inner: Scripted,
+    calls: Calls,
+    steps: usize,
+    before: Before,
+}
+
+impl Model for Watched {
+    fn config(&self) -> &ModelConfig {
+        self.inner.config()
+    }
+
+    fn open_sequence(&mut self) -> SequenceId {
+        self.calls.lock().unwrap().push(Call::Open);
+        self.inner.open_sequence()
+    }
+
+    fn close_sequence(&mut self, id: SequenceId) {
+        self.calls.lock().unwrap().push(Call::Close);
+        self.inner.close_sequence(id);
+    }
+
+    fn sequence_length(&self, id: SequenceId) -> usize {
+        self.inner.sequence_length(id)
+    }
+
+    fn sequence_bytes(&self, id: SequenceId) -> usize {
+        self.inner.sequence_bytes(id)
+    }
+
+    fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {
+        let calls = batch.iter().map(|span| Call::Forward(span.ids.to_vec(), span.wanted));
+        self.calls.lock().unwrap().extend(calls);
+        self.steps += 1;
+        (self.before)(self.steps)?;
+        self.inner.forward(batch, logits)
+    }
+}
+
+/// An engine over a script that is never held up, with the model's context as its own.
+pub(crate) fn free(script: &[u32], limits: Limits) -> (Engine, Calls) {
+    watched(script, limits, limits.context_tokens, Box::new(|_| Ok(())))
+}
+
+pub(crate) fn watched(script: &[u32], limits: Limits, context_length: usize, before: Before) -> (Engine, Calls) {
+    let config = ModelConfig {
+        vocabulary_size: VOCABULARY,
+        hidden_size: 2,
+        intermediate_size: 2,
+        layers: vec![AttentionKind::Full],
+        heads: 1,
+        kv_heads: 1,
+        head_dim: 2,
+        experts: 1,
+        experts_per_token: 1,
+        sliding_window: 1,
+        swiglu_limit: 7.0,
+        rms_norm_epsilon: 1e-5,
+        rope: Rope { theta: 10_000.0, yarn: None },
+        context_length,
+    };
+    let calls = Calls::default();
+    let inner = Scripted::new(config, script.to_vec());
+    let model = Watched { inner, calls: Arc::clone(&calls), steps: 0, before };
+    (Engine::new(Box::new(model), limits).unwrap(), calls)
+}
+
+/// Holds the model at every step until the test lets it go on.
+pub(crate) struct Gate {
+    entered: Receiver<()>,
+    permits: Sender<()>,
+}
+
+impl Gate {
+    pub(crate) fn new() -> (Self, Before) {
+        let (enter, entered) = channel();
+        let (permits, permitted) = channel();
+        let before = move |_| {
+            // Both ends fail once the test has opened the gate for good.
+            let _ = enter.send(());
+            let _ = permitted.recv();
+            Ok(())
+        };
+        (Self { entered, permits }, Box::new(before))
+    }
+
+    /// Waits until the model is at its next step, which stays held.
+    pub(crate) fn arrive(&self) {
+        self.entered.recv().unwrap();
+    }
+
+    /// Lets the held step go on.
+    pub(crate) fn pass(&self) {
+        self.permits.send(()).unwrap();
+    }
+
+    /// Lets every step go on from now.
+    pub(crate) fn open(self) {}
+}
+
+pub(crate) fn limits(context_tokens: usize, chunk_tokens: usize) -> Limits {
+    Limits { context_tokens, chunk_tokens }
+}
+
+pub(crate) fn job(prompt: &[u32]) -> Job {
+    Job { prompt: prompt.to_vec(), sampling: Sampling::default(), stop_ids: Vec::new(), tokens_max: None }
+}
+
+/// Reads a generation to its end, which must be a finish: the tokens, and the finish.
+pub(crate) fn read(generation: Generation) -> (Vec<u32>, Finish) {
+    let (mut ids, mut finish) = (Vec::new(), None);
+    for event in generation {
+        assert!(finish.is_none(), "{event:?} follows the end");
+        match event {
+            Event::PromptRead { .. } => assert!(ids.is_empty(), "the prompt is read before the first token"),
+            Event::Token(token) => ids.push(token.id),
+            Event::Finished(finished) => finish = Some(finished),
+            Event::Failed(error) => panic!("{error}"),
+        }
+    }
+    let finish = finish.unwrap();
+    assert_eq!(finish.generated_tokens, ids.len());
+    assert_eq!(finish.first_token.is_some(), !ids.is_empty());
+    assert_eq!(finish.decode.is_some(), ids.len() > 1);
+    (ids, finish)
+}
+
+/// Drops the engine, so that the model has done all it will do, and gives its calls.
+pub(crate) fn settle(engine: Engine, calls: &Calls) -> Vec<Call> {
+    drop(engine);
+    calls.lock().unwrap().clone()
+}
