@@ -60,6 +60,14 @@ pub struct RotaryTable {
     pub sin: Vec<f32>,
 }
 
+impl RotaryTable {
+    /// Empties the table and keeps its memory.
+    pub fn clear(&mut self) {
+        self.cos.clear();
+        self.sin.clear();
+    }
+}
+
 /// The shape of one layer's attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Attention<'a> {

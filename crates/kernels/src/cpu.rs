@@ -18,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::backend::{
     Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing, top_experts,
 };
+use crate::error::Error;
 use crate::pool::Pool;
 use experts::Experts;
 pub use isa::{Isa, IsaKind};
@@ -47,11 +48,36 @@ pub struct Rows {
 }
 
 impl Cpu {
-    /// A backend with `threads` threads (the caller's included), or `None` when this processor lacks the instruction set.
+    /// A backend with `threads` threads, the caller's included.
+    ///
+    /// # Errors
+    /// When this processor lacks the instruction set, or when the system cannot start that many threads.
+    pub fn new(kind: IsaKind, threads: usize) -> Result<Self, Error> {
+        let isa = Isa::get(kind).ok_or_else(|| Error::IsaUnavailable {
+            isa: kind.name(),
+            available: IsaKind::available().into_iter().map(IsaKind::name).collect::<Vec<_>>().join(", "),
+        })?;
+        Ok(Self { isa, pool: Pool::new(threads)?, scratch: Mutex::default() })
+    }
+
+    /// Bytes by which a layer's cache grows per position, on average.
     #[must_use]
-    pub fn new(kind: IsaKind, threads: usize) -> Option<Self> {
-        let isa = Isa::get(kind)?;
-        Some(Self { isa, pool: Pool::new(threads), scratch: Mutex::default() })
+    pub fn kv_bytes_per_position(kv_heads: usize, head_dim: usize, precision: KvPrecision) -> usize {
+        kv::block_bytes(kv_heads, head_dim, precision) / kv::BLOCK_POSITIONS
+    }
+
+    /// Most bytes that a layer's cache takes while `positions` positions are appended, at most `chunk` at a time; what
+    /// [`Backend::kv_bytes`] says never exceeds it.
+    #[must_use]
+    pub fn kv_bytes_max(
+        kv_heads: usize,
+        head_dim: usize,
+        window: Option<usize>,
+        precision: KvPrecision,
+        positions: usize,
+        chunk: usize,
+    ) -> usize {
+        kv::blocks_max(window, positions, chunk).saturating_mul(kv::block_bytes(kv_heads, head_dim, precision))
     }
 
     /// Which instruction set the kernels use.

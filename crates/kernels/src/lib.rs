@@ -7,12 +7,14 @@
 mod backend;
 mod cpu;
 pub mod decode;
+mod error;
 mod pool;
 mod reference;
 mod storage;
 
 pub use backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing};
 pub use cpu::{Cpu, Isa, IsaKind};
+pub use error::Error;
 pub use pool::Pool;
 pub use reference::Reference;
 pub use storage::{Bytes, DenseFormat, DenseMatrix, GateUp, Mxfp4Layout, Mxfp4Matrix};

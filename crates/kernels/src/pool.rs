@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::error::Error;
+
 /// How often a waiting thread looks before it sleeps (workers) or yields (the caller); some 50 µs.
 const SPINS_MAX: u32 = 2_000;
 
@@ -46,8 +48,10 @@ unsafe impl Send for Job {}
 
 impl Pool {
     /// Starts `threads - 1` workers; zero counts as one.
-    #[must_use]
-    pub fn new(threads: usize) -> Self {
+    ///
+    /// # Errors
+    /// When the system cannot start a thread; those already started are ended.
+    pub fn new(threads: usize) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             job: Mutex::new(None),
             generation: AtomicU64::new(0),
@@ -58,16 +62,14 @@ impl Pool {
             stop: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
         });
-        let workers = (1..threads)
-            .map(|index| {
-                let shared = Arc::clone(&shared);
-                std::thread::Builder::new()
-                    .name(format!("kernel-{index}"))
-                    .spawn(move || shared.work())
-                    .expect("the system can start a thread")
-            })
-            .collect();
-        Self { shared, workers, turn: Mutex::new(()) }
+        // The pool exists before its workers, so that dropping it ends those that run when another cannot be started.
+        let mut pool = Self { shared, workers: Vec::new(), turn: Mutex::new(()) };
+        for index in 1..threads {
+            let shared = Arc::clone(&pool.shared);
+            let worker = std::thread::Builder::new().name(format!("kernel-{index}")).spawn(move || shared.work());
+            pool.workers.push(worker.map_err(|source| Error::Threads { threads, started: index, source })?);
+        }
+        Ok(pool)
     }
 
     /// Number of threads that take part, the caller's included.
@@ -189,7 +191,7 @@ mod tests {
     #[test]
     fn every_task_runs_once_whatever_the_threads() {
         for threads in [0, 1, 2, 5] {
-            let pool = Pool::new(threads);
+            let pool = Pool::new(threads).unwrap();
             for tasks in [0, 1, 2, 7, 1000] {
                 let counts: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
                 pool.run(tasks, &|task| {
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn sleeping_workers_wake_and_callers_queue() {
-        let pool = Pool::new(3);
+        let pool = Pool::new(3).unwrap();
         let total = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
-        let pool = Pool::new(2);
+        let pool = Pool::new(2).unwrap();
         let run = || pool.run(100, &|task| assert!(task != 50, "planted"));
         assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
         let total = AtomicUsize::new(0);

@@ -26,7 +26,7 @@ mod tensors;
 pub mod validate;
 mod vocabulary;
 
-pub use memory::MemoryPlan;
+pub use memory::{MemoryPlan, PLANNED_CHUNK_TOKENS};
 pub use vocabulary::{GgufVocabulary, VocabularySource};
 
 /// A checkpoint whose every tensor was found, checked and mapped.

@@ -234,6 +234,17 @@ pub enum Error {
         /// What there is.
         available: String,
     },
+
+    /// The system would not start that many threads.
+    #[error("threads: expected {threads}, found that only {started} can run: {source}; ask for fewer threads")]
+    Threads {
+        /// How many were asked for, the caller's included.
+        threads: usize,
+        /// How many could run, the caller's included.
+        started: usize,
+        /// What the system said.
+        source: std::io::Error,
+    },
 }
 
 /// Longest text from a file that is shown in a message, in characters.

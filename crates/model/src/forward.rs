@@ -46,7 +46,7 @@ struct Sequence<B: Backend> {
     caches: Vec<B::Kv>,
 }
 
-/// Activations that live from one forward pass to the next, so that nothing is allocated in the steady state.
+/// What lives from one forward pass to the next, so that its memory is allocated once and not per token.
 struct Work<B: Backend> {
     residual: B::Rows,
     normed: B::Rows,
@@ -58,6 +58,10 @@ struct Work<B: Backend> {
     scratch: B::Rows,
     rotary: RotaryTable,
     routing: Routing,
+    /// The batch's tokens.
+    ids: Vec<u32>,
+    /// The rows whose logits are wanted.
+    wanted: Vec<usize>,
 }
 
 impl<B: Backend> GptOss<B> {
@@ -146,11 +150,32 @@ impl<B: Backend> GptOss<B> {
         backend.experts(&layer.experts, &work.normed, &work.routing, &mut work.residual);
     }
 
+    /// Lists the batch's tokens, rotations and wanted rows.
+    fn prepare(&mut self, batch: &[Span<'_>]) {
+        let work = &mut self.work;
+        work.ids.clear();
+        work.wanted.clear();
+        work.rotary.clear();
+        for span in batch {
+            let first = self.sequences[span.sequence.0].as_ref().expect("the sequence is open").length;
+            for position in first..first + span.ids.len() {
+                self.frequencies.push(position, &mut work.rotary);
+            }
+            let rows = work.ids.len()..work.ids.len() + span.ids.len();
+            work.ids.extend_from_slice(span.ids);
+            match span.wanted {
+                Wanted::None => {}
+                Wanted::Last => work.wanted.push(rows.end - 1),
+                Wanted::All => work.wanted.extend(rows),
+            }
+        }
+    }
+
     /// Normalises and unembeds the wanted rows, in parts.
-    fn unembed(&mut self, wanted: &[usize], logits: &mut Vec<f32>) {
+    fn unembed(&mut self, logits: &mut Vec<f32>) {
         let (backend, work) = (&self.backend, &mut self.work);
-        logits.reserve(wanted.len() * self.config.vocabulary_size);
-        for rows in wanted.chunks(UNEMBED_ROWS) {
+        logits.reserve(work.wanted.len() * self.config.vocabulary_size);
+        for rows in work.wanted.chunks(UNEMBED_ROWS) {
             backend.gather(&work.residual, rows, &mut work.scratch);
             backend.rms_norm(&work.scratch, &self.final_norm, self.config.rms_norm_epsilon, &mut work.normed);
             backend.linear(&self.unembedding, &work.normed, &mut work.scratch);
@@ -192,24 +217,8 @@ impl<B: Backend> Model for GptOss<B> {
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {
         self.check(batch)?;
         logits.clear();
-        let ids: Vec<u32> = batch.iter().flat_map(|span| span.ids).copied().collect();
-        self.work.rotary = RotaryTable::default();
-        let mut wanted = Vec::new();
-        let mut row = 0;
-        for span in batch {
-            let first = self.sequence(span.sequence).length;
-            for position in first..first + span.ids.len() {
-                self.frequencies.push(position, &mut self.work.rotary);
-            }
-            let rows = row..row + span.ids.len();
-            row = rows.end;
-            match span.wanted {
-                Wanted::None => {}
-                Wanted::Last => wanted.push(rows.end - 1),
-                Wanted::All => wanted.extend(rows),
-            }
-        }
-        self.backend.embed(&self.embedding, &ids, &mut self.work.residual);
+        self.prepare(batch);
+        self.backend.embed(&self.embedding, &self.work.ids, &mut self.work.residual);
         for index in 0..self.layers.len() {
             self.attention(index, batch);
             self.mixture_of_experts(index);
@@ -217,7 +226,7 @@ impl<B: Backend> Model for GptOss<B> {
         for span in batch {
             self.sequences[span.sequence.0].as_mut().expect("the sequence is open").length += span.ids.len();
         }
-        self.unembed(&wanted, logits);
+        self.unembed(logits);
         match logits.iter().position(|logit| !logit.is_finite()) {
             Some(at) => Err(Error::NonFiniteLogits { token: at % self.config.vocabulary_size }),
             None => Ok(()),
@@ -265,6 +274,8 @@ impl<B: Backend> Default for Work<B> {
             scratch: B::Rows::default(),
             rotary: RotaryTable::default(),
             routing: Routing::default(),
+            ids: Vec::new(),
+            wanted: Vec::new(),
         }
     }
 }

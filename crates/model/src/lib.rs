@@ -8,7 +8,7 @@ mod model;
 mod rope;
 mod scripted;
 
-pub use checkpoint::{Checkpoint, LayerWeights, Layout, MemoryPlan, VocabularySource};
+pub use checkpoint::{Checkpoint, LayerWeights, Layout, MemoryPlan, PLANNED_CHUNK_TOKENS, VocabularySource};
 pub use config::{AttentionKind, ModelConfig, Rope, Yarn};
 pub use error::Error;
 pub use forward::GptOss;

@@ -85,14 +85,14 @@ pub trait Model: Send {
 /// Puts a checkpoint on a device.
 ///
 /// # Errors
-/// When this processor lacks the instruction set.
+/// When this processor lacks the instruction set, or the system cannot start that many threads.
 pub fn load(checkpoint: Checkpoint, device: Device, precision: Precision) -> Result<Box<dyn Model>, Error> {
     match device {
         Device::Reference => Ok(Box::new(GptOss::new(Reference, checkpoint, precision))),
         Device::Cpu { isa, threads } => {
-            let cpu = Cpu::new(isa, threads).ok_or_else(|| Error::IsaUnavailable {
-                isa: isa.name(),
-                available: IsaKind::available().into_iter().map(IsaKind::name).collect::<Vec<_>>().join(", "),
+            let cpu = Cpu::new(isa, threads).map_err(|error| match error {
+                kernels::Error::IsaUnavailable { isa, available } => Error::IsaUnavailable { isa, available },
+                kernels::Error::Threads { threads, started, source } => Error::Threads { threads, started, source },
             })?;
             Ok(Box::new(GptOss::new(cpu, checkpoint, precision)))
         }

@@ -10,6 +10,7 @@
 )]
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::kv::{BLOCK_POSITIONS, Block};
 use super::lanes::Lanes;
@@ -115,7 +116,7 @@ pub(super) unsafe fn attend<L: Lanes, T: Stored>(job: &Job<'_, T>) {
                 weigh::<L, T>(job, &scratch, query, block * BLOCK_POSITIONS);
             }
             for tile in (0..padded_count).step_by(TILE_QUERIES) {
-                accumulate::<L, T>(job, &scratch, tile, values);
+                accumulate::<L, T>(job, &scratch, tile, block * BLOCK_POSITIONS, values);
             }
         }
         for query in 0..count {
@@ -170,13 +171,19 @@ unsafe fn score<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, tile: 
     }
 }
 
+/// Which positions of the block that begins at `block_start` a query sees; an empty range when none.
+#[inline(always)]
+fn seen<T>(job: &Job<'_, T>, query: usize, block_start: usize) -> Range<usize> {
+    let position = job.position + query / job.group;
+    let first = job.window.map_or(0, |window| (position + 1).saturating_sub(window));
+    let place = |position: usize| position.saturating_sub(block_start).min(BLOCK_POSITIONS);
+    place(first)..place(position + 1)
+}
+
 /// Turns a query's scores into weights under the running maximum, and rescales what was summed before.
 #[inline(always)]
 unsafe fn weigh<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, query: usize, block_start: usize) {
-    let position = job.position + query / job.group;
-    let first = job.window.map_or(0, |window| (position + 1).saturating_sub(window));
-    let seen_from = first.saturating_sub(block_start).min(BLOCK_POSITIONS);
-    let seen_to = (position + 1).saturating_sub(block_start).min(BLOCK_POSITIONS);
+    let Range { start: seen_from, end: seen_to } = seen(job, query, block_start);
     // SAFETY: `attend`'s contract.
     unsafe {
         let scores = std::slice::from_raw_parts_mut(scratch.scores.add(query * BLOCK_POSITIONS), BLOCK_POSITIONS);
@@ -215,20 +222,45 @@ unsafe fn weigh<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, query:
 }
 
 /// Adds the weighted values of a block to four queries' sums.
+///
+/// Each query adds only what it sees: a weight of zero would make NaN of an infinite value at a later position. The positions
+/// that all four see go through the register tile; a tile can span rows, so a few before and after may be one query's own.
 #[inline(always)]
-unsafe fn accumulate<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, tile: usize, values: *const T) {
+unsafe fn accumulate<L: Lanes, T: Stored>(
+    job: &Job<'_, T>,
+    scratch: &Scratch,
+    tile: usize,
+    block_start: usize,
+    values: *const T,
+) {
+    // Queries that only fill the tile do as the last real one does.
+    let last = job.rows * job.group - 1;
+    let seen: [Range<usize>; TILE_QUERIES] = std::array::from_fn(|q| seen(job, (tile + q).min(last), block_start));
+    // Later queries see later positions, so the tile's outer queries bound what all of them see.
+    let shared = seen[TILE_QUERIES - 1].start..seen[0].end.max(seen[TILE_QUERIES - 1].start);
     // SAFETY: `attend`'s contract; `padded_dim` is a multiple of 16, hence of every vector's width.
     unsafe {
+        let weights = scratch.scores.add(tile * BLOCK_POSITIONS);
         for part in (0..job.padded_dim).step_by(L::WIDTH) {
+            let values = values.add(part);
             let mut sums = [L::splat(0.0); TILE_QUERIES];
             for q in 0..TILE_QUERIES {
                 sums[q] = L::load(scratch.sums.add((tile + q) * job.padded_dim + part));
             }
-            for position in 0..BLOCK_POSITIONS {
-                let value = T::load::<L>(values.add(position * job.padded_dim + part));
+            if shared == (0..BLOCK_POSITIONS) {
+                // Nearly every block; bounds known to the compiler make it a seventh faster.
+                sums = add_to_tile::<L, T>(weights, 0..BLOCK_POSITIONS, values, job.padded_dim, sums);
+            } else {
                 for q in 0..TILE_QUERIES {
-                    let weight = L::splat(*scratch.scores.add((tile + q) * BLOCK_POSITIONS + position));
-                    sums[q] = L::fma(weight, value, sums[q]);
+                    let before = seen[q].start..shared.start.min(seen[q].end);
+                    let weights = weights.add(q * BLOCK_POSITIONS);
+                    sums[q] = add_to_query::<L, T>(weights, before, values, job.padded_dim, sums[q]);
+                }
+                sums = add_to_tile::<L, T>(weights, shared.clone(), values, job.padded_dim, sums);
+                for q in 0..TILE_QUERIES {
+                    let after = shared.end..seen[q].end;
+                    let weights = weights.add(q * BLOCK_POSITIONS);
+                    sums[q] = add_to_query::<L, T>(weights, after, values, job.padded_dim, sums[q]);
                 }
             }
             for q in 0..TILE_QUERIES {
@@ -236,4 +268,44 @@ unsafe fn accumulate<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, t
             }
         }
     }
+}
+
+/// `sums[q] + Σ weights[q][p] · values[p]` over some positions; `weights` are a block apart, `values` `stride`.
+#[inline(always)]
+unsafe fn add_to_tile<L: Lanes, T: Stored>(
+    weights: *const f32,
+    positions: Range<usize>,
+    values: *const T,
+    stride: usize,
+    mut sums: [L::V; TILE_QUERIES],
+) -> [L::V; TILE_QUERIES] {
+    // SAFETY: `attend`'s contract, for each of the positions.
+    unsafe {
+        for position in positions {
+            let value = T::load::<L>(values.add(position * stride));
+            for q in 0..TILE_QUERIES {
+                let weight = L::splat(*weights.add(q * BLOCK_POSITIONS + position));
+                sums[q] = L::fma(weight, value, sums[q]);
+            }
+        }
+    }
+    sums
+}
+
+/// The same for one query.
+#[inline(always)]
+unsafe fn add_to_query<L: Lanes, T: Stored>(
+    weights: *const f32,
+    positions: Range<usize>,
+    values: *const T,
+    stride: usize,
+    mut sum: L::V,
+) -> L::V {
+    // SAFETY: `attend`'s contract, for each of the positions.
+    unsafe {
+        for position in positions {
+            sum = L::fma(L::splat(*weights.add(position)), T::load::<L>(values.add(position * stride)), sum);
+        }
+    }
+    sum
 }

@@ -2,7 +2,7 @@
 //!
 //! A block holds 64 positions, per head: keys transposed (`[head_dim][64]`), so that the scores of 64 positions are computed
 //! without horizontal sums, and values as they come (`[64][padded head_dim]`). With a window, blocks that no later query can
-//! see are dropped, so a sliding layer stays bounded.
+//! see are dropped before new ones are added, so a sliding layer holds a window and a chunk, rounded to blocks.
 
 use std::collections::VecDeque;
 
@@ -61,16 +61,15 @@ impl Kv {
             KvPrecision::F32 => Blocks::F32(VecDeque::new()),
             KvPrecision::BF16 => Blocks::BF16(VecDeque::new()),
         };
-        let padded_dim = head_dim.next_multiple_of(16);
-        Self { kv_heads, head_dim, padded_dim, window, length: 0, dropped_blocks: 0, blocks }
+        Self { kv_heads, head_dim, padded_dim: padded(head_dim), window, length: 0, dropped_blocks: 0, blocks }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let (blocks, element) = match &self.blocks {
-            Blocks::F32(blocks) => (blocks.len(), 4),
-            Blocks::BF16(blocks) => (blocks.len(), 2),
+        let (blocks, precision) = match &self.blocks {
+            Blocks::F32(blocks) => (blocks.len(), KvPrecision::F32),
+            Blocks::BF16(blocks) => (blocks.len(), KvPrecision::BF16),
         };
-        blocks * self.kv_heads * BLOCK_POSITIONS * (self.head_dim + self.padded_dim) * element
+        blocks * block_bytes(self.kv_heads, self.head_dim, precision)
     }
 
     /// Appends rows of keys and values `[rows, kv_heads · head_dim]`.
@@ -81,18 +80,44 @@ impl Kv {
         let keep_from = self.window.map_or(0, |window| (self.length + 1).saturating_sub(window));
         let shape = (self.kv_heads, self.head_dim, self.padded_dim);
         let drop_blocks = (keep_from / BLOCK_POSITIONS).saturating_sub(self.dropped_blocks);
+        // At most `length / 64` blocks lie wholly before the window, and all of them were stored.
+        self.dropped_blocks += drop_blocks;
         let first = self.length - self.dropped_blocks * BLOCK_POSITIONS;
         match &mut self.blocks {
-            Blocks::F32(blocks) => store(blocks, first, keys, values, shape),
-            Blocks::BF16(blocks) => store(blocks, first, keys, values, shape),
+            Blocks::F32(blocks) => {
+                blocks.drain(..drop_blocks);
+                store(blocks, first, keys, values, shape);
+            }
+            Blocks::BF16(blocks) => {
+                blocks.drain(..drop_blocks);
+                store(blocks, first, keys, values, shape);
+            }
         }
-        let dropped = match &mut self.blocks {
-            Blocks::F32(blocks) => blocks.drain(..drop_blocks.min(blocks.len())).len(),
-            Blocks::BF16(blocks) => blocks.drain(..drop_blocks.min(blocks.len())).len(),
-        };
-        self.dropped_blocks += dropped;
         self.length += rows;
     }
+}
+
+/// `head_dim` rounded up to a whole widest vector.
+fn padded(head_dim: usize) -> usize {
+    head_dim.next_multiple_of(16)
+}
+
+/// Bytes of one block: `kv_heads · 64 · (head_dim + padded head_dim)` values.
+pub(super) fn block_bytes(kv_heads: usize, head_dim: usize, precision: KvPrecision) -> usize {
+    let value_bytes = match precision {
+        KvPrecision::F32 => 4,
+        KvPrecision::BF16 => 2,
+    };
+    kv_heads * BLOCK_POSITIONS * (head_dim + padded(head_dim)) * value_bytes
+}
+
+/// Most blocks that are held while `positions` positions are appended, at most `chunk` at a time.
+pub(super) fn blocks_max(window: Option<usize>, positions: usize, chunk: usize) -> usize {
+    let all = positions.div_ceil(BLOCK_POSITIONS);
+    // A chunk is held together with what its first query sees besides itself. Where they begin in a block depends on the
+    // past, so they can touch one block more than they would fill.
+    let sliding = |window: usize| (window + chunk).saturating_sub(2).div_ceil(BLOCK_POSITIONS) + 1;
+    window.map_or(all, |window| all.min(sliding(window)))
 }
 
 /// Writes rows from position `first` (counted from the first kept block) on, adding zeroed blocks as needed.

@@ -1,10 +1,13 @@
 //! What a checkpoint needs in memory for a given context, before anything is allocated.
 //! It must not know what else a process needs.
 
-use kernels::KvPrecision;
+use kernels::{Cpu, KvPrecision};
 
 use super::{Checkpoint, TensorInfo};
 use crate::{AttentionKind, ModelConfig};
+
+/// Tokens per forward pass that [`Checkpoint::memory_plan`] plans for: the command line's default.
+pub const PLANNED_CHUNK_TOKENS: usize = 512;
 
 /// Planned memory in bytes, as plain figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +18,11 @@ pub struct MemoryPlan {
     pub mapped_weight_bytes: u64,
     /// Norms, biases and sinks, held as f32.
     pub widened_weight_bytes: u64,
-    /// Keys and values of one token in all full-attention layers: what the cache grows by.
+    /// Keys and values of one token in all full-attention layers: what the cache grows by, averaged over a block of it.
     pub full_kv_bytes_per_token: u64,
-    /// Keys and values of the full-attention layers for the whole context.
+    /// Keys and values of the full-attention layers for the whole context, in whole blocks.
     pub full_kv_bytes: u64,
-    /// Keys and values of the sliding layers, which hold at most their window.
+    /// Keys and values of the sliding layers, which hold at most their window and a chunk, in whole blocks.
     pub window_kv_bytes: u64,
 }
 
@@ -32,28 +35,38 @@ impl MemoryPlan {
 }
 
 impl Checkpoint {
-    /// Plans for one sequence of `context_tokens` with keys and values cached in `precision`.
+    /// Plans for one sequence of `context_tokens` on a CPU, with keys and values cached in `precision` and at most
+    /// [`PLANNED_CHUNK_TOKENS`] tokens per forward pass.
     #[must_use]
     pub fn memory_plan(&self, context_tokens: usize, precision: KvPrecision) -> MemoryPlan {
-        let kv_value_bytes = match precision {
-            KvPrecision::F32 => 4,
-            KvPrecision::BF16 => 2,
-        };
+        self.memory_plan_in_chunks(context_tokens, PLANNED_CHUNK_TOKENS, precision)
+    }
+
+    /// Plans for one sequence of `context_tokens` on a CPU, with keys and values cached in `precision` and at most
+    /// `chunk_tokens` tokens per forward pass.
+    #[must_use]
+    pub fn memory_plan_in_chunks(
+        &self,
+        context_tokens: usize,
+        chunk_tokens: usize,
+        precision: KvPrecision,
+    ) -> MemoryPlan {
         let widened = |tensor: &&TensorInfo| tensor.widened;
         let values: usize =
             self.tensors.iter().filter(widened).map(|tensor| tensor.shape.iter().product::<usize>()).sum();
         let vectors: u64 = self.tensors.iter().filter(widened).map(|tensor| tensor.bytes).sum();
         let ModelConfig { layers, kv_heads, head_dim, sliding_window, .. } = &self.config;
         let sliding = layers.iter().filter(|kind| **kind == AttentionKind::Sliding).count();
-        let token_bytes = (2 * kv_heads * head_dim * kv_value_bytes) as u64;
-        let full_kv_bytes_per_token = (layers.len() - sliding) as u64 * token_bytes;
+        let full = layers.len() - sliding;
+        let layer_bytes =
+            |window| Cpu::kv_bytes_max(*kv_heads, *head_dim, window, precision, context_tokens, chunk_tokens) as u64;
         MemoryPlan {
             context_tokens,
             mapped_weight_bytes: self.tensor_bytes() - vectors,
             widened_weight_bytes: (values * size_of::<f32>()) as u64,
-            full_kv_bytes_per_token,
-            full_kv_bytes: full_kv_bytes_per_token.saturating_mul(context_tokens as u64),
-            window_kv_bytes: sliding as u64 * token_bytes * context_tokens.min(*sliding_window) as u64,
+            full_kv_bytes_per_token: (full * Cpu::kv_bytes_per_position(*kv_heads, *head_dim, precision)) as u64,
+            full_kv_bytes: (full as u64).saturating_mul(layer_bytes(None)),
+            window_kv_bytes: (sliding as u64).saturating_mul(layer_bytes(Some(*sliding_window))),
         }
     }
 }

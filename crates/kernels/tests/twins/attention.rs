@@ -1,0 +1,164 @@
+//! Attention over the blocks of the cache: windows, chunks, both precisions, extreme scores, values that are not numbers, memory.
+
+use kernels::{Attention, Backend, Cpu, IsaKind, KvPrecision};
+
+use crate::random::Random;
+use crate::{compare, read, rows};
+
+/// The inputs of a layer's attention for one sequence.
+struct Case {
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    window: Option<usize>,
+    precision: KvPrecision,
+    sinks: Vec<f32>,
+    /// `[positions, heads · head_dim]`.
+    queries: Vec<f32>,
+    /// `[positions, kv_heads · head_dim]`.
+    keys: Vec<f32>,
+    /// `[positions, kv_heads · head_dim]`.
+    values: Vec<f32>,
+}
+
+impl Case {
+    fn new(random: &mut Random, (heads, kv_heads, head_dim): (usize, usize, usize), positions: usize) -> Self {
+        Self {
+            heads,
+            kv_heads,
+            head_dim,
+            window: None,
+            precision: KvPrecision::F32,
+            sinks: random.values(heads),
+            queries: random.values(positions * heads * head_dim).iter().map(|query| 3.0 * query).collect(),
+            keys: random.values(positions * kv_heads * head_dim),
+            values: random.values(positions * kv_heads * head_dim),
+        }
+    }
+
+    /// `[positions, heads · head_dim]`, appended in chunks.
+    fn run<B: Backend>(&self, backend: &B, chunks: &[usize]) -> Vec<f32> {
+        let &Self { heads, kv_heads, head_dim, window, precision, .. } = self;
+        let shape = Attention { heads, kv_heads, head_dim, sinks: &self.sinks, window };
+        let queries = rows(backend, &self.queries, heads * head_dim);
+        let keys = rows(backend, &self.keys, kv_heads * head_dim);
+        let values = rows(backend, &self.values, kv_heads * head_dim);
+        let mut kv = backend.new_kv(kv_heads, head_dim, window, precision);
+        let mut out = Default::default();
+        backend.resize(&mut out, chunks.iter().sum(), heads * head_dim);
+        let mut start = 0;
+        for &chunk in chunks {
+            backend.write_kv(&mut kv, &keys, &values, start..start + chunk);
+            backend.attend(shape, &queries, &kv, start..start + chunk, &mut out);
+            start += chunk;
+        }
+        read(backend, &out)
+    }
+
+    fn what(&self) -> String {
+        let Self { heads, kv_heads, head_dim, window, precision, .. } = self;
+        format!("{heads}/{kv_heads} heads of {head_dim}, window {window:?}, {precision:?}")
+    }
+}
+
+#[test]
+fn attention_over_windows_chunks_and_precisions() {
+    let mut random = Random::new(4);
+    for shape in [(1, 1, 64), (8, 2, 64), (6, 3, 32), (5, 5, 18), (4, 1, 80), (3, 1, 130)] {
+        let chunks: &[usize] = if shape.2 == 64 { &[1, 70, 1, 128, 3, 64, 33] } else { &[5, 1, 77] };
+        for window in [None, Some(1), Some(8), Some(64), Some(100)] {
+            for precision in [KvPrecision::F32, KvPrecision::BF16] {
+                let case = Case { window, precision, ..Case::new(&mut random, shape, chunks.iter().sum()) };
+                compare!(5e-6, case.what(), |backend| case.run(backend, chunks));
+            }
+        }
+    }
+}
+
+#[test]
+fn scores_of_hundreds_and_sinks_of_a_thousand() {
+    let mut random = Random::new(9);
+    for window in [None, Some(8)] {
+        let mut case = Case { window, ..Case::new(&mut random, (8, 2, 64), 150) };
+        // Under a sink this great nothing may be left of the values, not even a billionth.
+        case.sinks.fill(1000.0);
+        compare!(5e-6, format!("great sinks, {}", case.what()), |backend| {
+            let found = case.run(backend, &[150]);
+            assert!(found.iter().all(|value| value.abs() < 1e-30));
+            found
+        });
+        case.sinks.fill(-1000.0);
+        compare!(5e-6, format!("small sinks, {}", case.what()), |backend| case.run(backend, &[149, 1]));
+        // Scores in the hundreds carry an f32 rounding of about 1e-4, and so do their weights.
+        case.queries.iter_mut().for_each(|query| *query *= 100.0);
+        for sinks in [[-1000.0; 8], [1000.0, -1000.0, 0.0, 300.0, 1000.0, -1000.0, 0.0, 300.0]] {
+            case.sinks = sinks.to_vec();
+            compare!(2e-3, format!("great scores, {}", case.what()), |backend| case.run(backend, &[100, 50]));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_reaches_those_who_see_it_and_nobody_else() {
+    for shape in [(8, 1, 64), (3, 3, 32), (6, 2, 18)] {
+        let (queries, columns) = (shape.0 * shape.2, shape.1 * shape.2);
+        for window in [None, Some(1), Some(3), Some(70)] {
+            for precision in [KvPrecision::F32, KvPrecision::BF16] {
+                for (position, value) in [(0, f32::NAN), (66, f32::INFINITY), (67, f32::NEG_INFINITY), (129, f32::NAN)]
+                {
+                    let sees = |row: usize| row >= position && window.is_none_or(|window| row < position + window);
+                    let clean = || Case { window, precision, ..Case::new(&mut Random::new(11), shape, 140) };
+                    let (mut query, mut key, mut of_value) = (clean(), clean(), clean());
+                    query.queries[position * queries] = f32::NAN;
+                    key.keys[position * columns] = f32::NAN;
+                    of_value.values[position * columns] = value;
+                    for (name, case, hit) in [
+                        ("query", &query, &(|row| row == position) as &dyn Fn(usize) -> bool),
+                        ("key", &key, &sees),
+                        ("value", &of_value, &sees),
+                    ] {
+                        let what = format!("{value} in {name} {position}, {}", case.what());
+                        compare!(5e-6, what, |backend| {
+                            let found = case.run(backend, &[140]);
+                            for (row, found) in found.chunks_exact(queries).enumerate() {
+                                assert_eq!(!found[0].is_finite(), hit(row), "{what}, row {row}");
+                            }
+                            found
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_window_bounds_the_cache() {
+    let cpu = Cpu::new(IsaKind::best(), 1).expect("available");
+    let row = rows(&cpu, &[1.0; 600 * 18], 18);
+    let mut random = Random::new(12);
+    let most = |window, chunk| Cpu::kv_bytes_max(1, 18, window, KvPrecision::BF16, usize::MAX, chunk);
+    // A block of 64 positions holds a key of 18 and a value of 18 rounded up to 32.
+    let block = 64 * (18 + 32) * 2;
+    assert_eq!(Cpu::kv_bytes_per_position(1, 18, KvPrecision::BF16), (18 + 32) * 2);
+    assert_eq!((most(Some(128), 1), most(Some(1), 64), most(Some(1), 1)), (3 * block, 2 * block, block));
+    for window in [None, Some(1), Some(8), Some(63), Some(64), Some(65), Some(128)] {
+        for chunk in [1, 2, 63, 64, 65, 100, 512, 600] {
+            let mut kv = cpu.new_kv(1, 18, window, KvPrecision::BF16);
+            let (mut positions, mut greatest) = (0, 0);
+            for round in 0..300 {
+                // Full chunks now and then, and a step back and forth that reaches every alignment.
+                let rows = if round % 3 == 0 { chunk } else { 1 + random.next() as usize % chunk };
+                cpu.write_kv(&mut kv, &row, &row, 0..rows);
+                positions += rows;
+                let planned = Cpu::kv_bytes_max(1, 18, window, KvPrecision::BF16, positions, chunk);
+                let found = cpu.kv_bytes(&kv);
+                assert!(found <= planned, "window {window:?}, chunk {chunk}, {positions}: {found} and {planned}");
+                greatest = greatest.max(found);
+            }
+            let planned = Cpu::kv_bytes_max(1, 18, window, KvPrecision::BF16, positions, chunk);
+            assert!(greatest >= planned - block, "window {window:?}, chunk {chunk}: {greatest} and {planned}");
+            assert!(window.is_none() || planned == most(window, chunk));
+        }
+    }
+}
