@@ -13,13 +13,14 @@ use crate::{deny, tidy};
 type Step = (&'static str, fn() -> Result<()>);
 
 /// All steps in order.
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("fmt", || run_cargo(&["fmt", "--all", "--check"])),
     ("clippy", || run_cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("tidy", tidy::run),
     ("deny", deny::run),
     ("docs", || run_command(with_strict_docs(cargo().args(["doc", "--workspace", "--no-deps"])))),
-    ("tests", || run_cargo(&["test", "--workspace"])),
+    ("doctests", || run_cargo(&["test", "--workspace", "--doc"])),
+    ("tests", || run_cargo(&["test", "--workspace", "--lib", "--bins", "--tests"])),
 ];
 
 /// Runs all steps, or those named; the first failure ends it.

@@ -23,7 +23,7 @@ use error::{Error, Result};
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  ci [STEP ...]     the whole check: fmt, clippy, tidy, deny, docs, tests (in this order; or only the steps named)
+  ci [STEP ...]     the whole check: fmt, clippy, tidy, deny, docs, doctests, tests (in this order; or only the steps named)
   tidy              the house rules: file sizes, module docs, names, unsafe, dependency edges
   synth PRESET --out DIR [OPTIONS]
                     writes a checkpoint of published shape with seeded random weights

@@ -31,7 +31,7 @@ pub(crate) fn detokenize(arguments: &DetokenizeArguments) -> Result<(), Error> {
     let bytes = vocabulary.decode_bytes(&ids(arguments.ids.as_deref())?);
     let mut out = stdout().lock();
     if out.is_terminal() {
-        out.write_all(printable(&String::from_utf8_lossy(&bytes)).as_bytes())?;
+        writeln!(out, "{}", printable(&String::from_utf8_lossy(&bytes)))?;
     } else {
         out.write_all(&bytes)?;
     }
