@@ -47,12 +47,13 @@ pub(crate) struct RunArguments {
     #[arg(long, default_value = "today", value_name = "DATE")]
     pub(crate) date: String,
     /// Most tokens to generate, reasoning included [default: to the end of the context].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) max_tokens: Option<usize>,
     /// Tokens of prompt and answer together [default: what the model was made for].
     #[arg(long, value_name = "N")]
     pub(crate) context: Option<usize>,
-    /// Feed the prompt as it stands, control tokens included, and print every token as it comes.
+    /// Feed the prompt as it stands, control tokens included, and print every token as it comes (not with --json; effort,
+    /// instructions and date are not used).
     #[arg(long)]
     pub(crate) raw: bool,
     /// Print one JSON object at the end instead of text.
@@ -83,7 +84,7 @@ pub(crate) struct SamplingArguments {
     #[arg(long, default_value_t = 1.0, value_name = "P", allow_negative_numbers = true)]
     pub(crate) top_p: f32,
     /// Keep that many most likely tokens; 0 keeps all.
-    #[arg(long, default_value_t = 0, value_name = "K")]
+    #[arg(long, default_value_t = 0, value_name = "K", allow_negative_numbers = true)]
     pub(crate) top_k: usize,
     /// Keep tokens at least this likely relative to the most likely one.
     #[arg(long, default_value_t = 0.0, value_name = "P", allow_negative_numbers = true)]
@@ -98,10 +99,10 @@ pub(crate) struct SamplingArguments {
     #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     pub(crate) repetition_penalty: f32,
     /// Adds to a token's logit; may be given several times.
-    #[arg(long, value_name = "ID=BIAS")]
+    #[arg(long, value_name = "ID=BIAS", allow_hyphen_values = true)]
     pub(crate) logit_bias: Vec<String>,
     /// Makes the choice repeatable [default: a new one each time].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
 }
 

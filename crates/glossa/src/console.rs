@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal, Write, stderr};
 
+use harmony::Terminator;
+
 pub(crate) const DIM: &str = "\x1b[2m";
 pub(crate) const PLAIN: &str = "\x1b[0m";
 const CLEAR_LINE: &str = "\r\x1b[K";
@@ -61,6 +63,18 @@ pub(crate) fn json_line(value: &serde_json::Value) -> String {
         character => character.to_string(),
     };
     value.to_string().chars().map(escape).collect()
+}
+
+/// What ended a message, for programs.
+pub(crate) fn terminator(terminator: Terminator) -> &'static str {
+    match terminator {
+        Terminator::End => "end",
+        Terminator::Call => "call",
+        Terminator::Return => "return",
+        Terminator::EndOfText => "end_of_text",
+        Terminator::Implied => "implied",
+        Terminator::EndOfStream => "end_of_stream",
+    }
 }
 
 /// Model output must not steer the terminal: control characters except line ends and tabs are left out.

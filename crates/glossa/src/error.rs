@@ -24,6 +24,8 @@ pub(crate) enum Error {
     NoVocabulary { path: PathBuf, vocabulary_size: usize, known: usize },
     #[error("{}: the vocabulary has {found} ids but the model only {vocabulary_size}; use the tokenizer.json of this model", path.display())]
     VocabularyTooLarge { path: PathBuf, found: usize, vocabulary_size: usize },
+    #[error("{}: is being read; choose another file for the output", path.display())]
+    Overwrite { path: PathBuf },
     #[error("the prompt is empty: give a text, or pipe one in and write - in its place")]
     EmptyPrompt,
     #[error("--logit-bias {given}: expected TOKEN_ID=BIAS, for instance 1234=-5")]

@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 
 use kernels::KvPrecision;
 use model::checkpoint::TensorInfo;
-use model::{AttentionKind, Checkpoint, MemoryPlan};
+use model::{AttentionKind, Checkpoint, MemoryPlan, ModelConfig};
 use serde_json::{Value, json};
 
 use crate::arguments::InspectArguments;
@@ -103,7 +103,10 @@ fn as_json(checkpoint: &Checkpoint, plans: &[MemoryPlan; 2], tensors: bool) -> V
         json!({ "kind": name, "tensors": kind.tensors, "bytes": kind.bytes, "formats": kind.formats })
     };
     let mut value = json!({
-        "architecture": architecture(checkpoint).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "layout": checkpoint.layout.name(),
+        "files": checkpoint.files.iter().map(|file| json!({ "path": file.path, "bytes": file.bytes })).collect::<Vec<_>>(),
+        "config": config(&checkpoint.config),
+        "stop_ids": checkpoint.stop_ids,
         "tensor_count": checkpoint.tensors.len(),
         "tensor_bytes": checkpoint.tensor_bytes(),
         "file_bytes": checkpoint.file_bytes(),
@@ -118,6 +121,37 @@ fn as_json(checkpoint: &Checkpoint, plans: &[MemoryPlan; 2], tensors: bool) -> V
         value["tensors"] = checkpoint.tensors.iter().map(tensor).collect();
     }
     value
+}
+
+fn config(config: &ModelConfig) -> Value {
+    let ModelConfig { layers, rope, .. } = config;
+    let sliding = |kind: &AttentionKind| *kind == AttentionKind::Sliding;
+    let yarn = rope.yarn.as_ref().map(|yarn| {
+        json!({
+            "factor": yarn.factor,
+            "beta_fast": yarn.beta_fast,
+            "beta_slow": yarn.beta_slow,
+            "original_context": yarn.original_context,
+            "truncate": yarn.truncate,
+        })
+    });
+    json!({
+        "vocabulary_size": config.vocabulary_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "sliding_layers": layers.iter().map(sliding).collect::<Vec<_>>(),
+        "heads": config.heads,
+        "kv_heads": config.kv_heads,
+        "head_dim": config.head_dim,
+        "experts": config.experts,
+        "experts_per_token": config.experts_per_token,
+        "sliding_window": config.sliding_window,
+        "swiglu_limit": config.swiglu_limit,
+        "rms_norm_epsilon": config.rms_norm_epsilon,
+        "rope_theta": rope.theta,
+        "yarn": yarn,
+        "context_length": config.context_length,
+    })
 }
 
 fn readable(bytes: u64) -> String {

@@ -1,7 +1,7 @@
 //! `glossa logits`: token ids in, a safetensors file of logits out, written as it is computed.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use model::{Checkpoint, Precision, Span, Wanted};
@@ -28,7 +28,16 @@ pub(crate) fn run(arguments: &LogitsArguments) -> Result<(), Error> {
         return Err(model::Error::TokenOutOfRange { id, vocabulary_size }.into());
     }
     let rows = if arguments.last { 1 } else { ids.len() };
+    protect(arguments)?;
     let mut out = Out::create(&arguments.out, rows, vocabulary_size)?;
+    let partial = out.partial.clone();
+    // Without a handler an interrupt still ends the program, but leaves the unfinished file.
+    let _ = ctrlc::set_handler(move || {
+        if let Some(partial) = &partial {
+            let _ = std::fs::remove_file(partial);
+        }
+        std::process::exit(i32::from(Error::Interrupted.exit_code()));
+    });
     let sequence = model.open_sequence();
     let mut logits = Vec::new();
     let mut done = 0;
@@ -43,6 +52,34 @@ pub(crate) fn run(arguments: &LogitsArguments) -> Result<(), Error> {
         out.append(&logits)?;
     }
     out.finish()
+}
+
+/// Refuses to write over what is read: the ids, or any file of the model.
+fn protect(arguments: &LogitsArguments) -> Result<(), Error> {
+    let Ok(out) = arguments.out.canonicalize() else { return Ok(()) };
+    let ids = arguments.ids.canonicalize().ok();
+    let model = arguments.model.canonicalize().ok();
+    let folder = model.as_deref().map(|model| if model.is_dir() { model } else { model.parent().unwrap_or(model) });
+    let is_model = out.is_file() && folder.is_some_and(|folder| out.starts_with(folder) && is_model_file(&out));
+    if ids.as_ref() == Some(&out) || model.as_ref() == Some(&out) || is_model {
+        return Err(Error::Overwrite { path: arguments.out.clone() });
+    }
+    Ok(())
+}
+
+/// Whether a file beside a model could be part of it: weights by their header, anything else by its ending.
+fn is_model_file(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    match ending {
+        "safetensors" => {
+            // Our own output has exactly one tensor, `logits`.
+            let mut start = [0; 18];
+            let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+            read.is_err() || &start[8..] != b"{\"logits\":"
+        }
+        "json" | "gguf" | "model" | "txt" => true,
+        _ => false,
+    }
 }
 
 fn read_ids(path: &Path) -> Result<Vec<u32>, Error> {

@@ -14,7 +14,7 @@ use model::{Checkpoint, Precision};
 use serde_json::{Value, json};
 
 use crate::arguments::{Effort, RunArguments, SamplingArguments};
-use crate::console::{Progress, json_line, say};
+use crate::console::{Progress, json_line, say, terminator};
 use crate::error::Error;
 use crate::figures::{figures, reason_code};
 use crate::loading;
@@ -246,7 +246,7 @@ fn print_json(turn: &Turn, loading: Duration) -> Result<(), Error> {
     };
     let message = |parsed: &harmony::ParsedMessage| {
         let mut value = json!(parsed.message);
-        value["terminator"] = json!(format!("{:?}", parsed.terminator));
+        value["terminator"] = json!(terminator(parsed.terminator));
         value
     };
     let stop_id = if let FinishReason::Stop(id) = finish.reason { Some(id) } else { None };

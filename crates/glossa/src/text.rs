@@ -7,7 +7,7 @@ use harmony::{AnalysisPolicy, Conversation, RenderOptions, Renderer, Role, parse
 use serde_json::{Value, json};
 
 use crate::arguments::{Analysis, DetokenizeArguments, ParseArguments, Purpose, RenderArguments, TokenizeArguments};
-use crate::console::{json_line, printable};
+use crate::console::{json_line, printable, terminator};
 use crate::error::Error;
 use crate::loading;
 
@@ -70,7 +70,7 @@ pub(crate) fn parse(arguments: &ParseArguments) -> Result<(), Error> {
     let messages = parse_all(&vocabulary, role, &ids(arguments.ids.as_deref())?)?;
     let message = |parsed: &harmony::ParsedMessage| {
         let mut value = json!(parsed.message);
-        value["terminator"] = json!(format!("{:?}", parsed.terminator));
+        value["terminator"] = json!(terminator(parsed.terminator));
         value
     };
     print(&json!({ "messages": messages.iter().map(message).collect::<Vec<Value>>() }))

@@ -189,7 +189,8 @@ impl Parser {
             Sign::Constrain => header.mark(Marker::Constrain),
             Sign::Text(bytes) => {
                 header.text(bytes);
-                if header.text_tokens() > HEADER_TOKENS_MAX {
+                let is_prose = self.strictness == Strictness::Tolerant && header.is_prose();
+                if is_prose || header.text_tokens() > HEADER_TOKENS_MAX {
                     self.stream_header(events);
                 }
             }

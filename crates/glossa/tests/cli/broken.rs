@@ -201,6 +201,14 @@ fn wrong_ids() {
         assert!(!out.exists() && !model.file("out.safetensors.partial").exists());
     }
     fs::write(&ids, "[1, 2]").unwrap();
+    // What is read is never written over.
+    for read in [ids.clone(), model.file(FIRST), model.file("config.json"), model.file("tokenizer.json")] {
+        let before = fs::read(&read).unwrap();
+        let read_path = read.to_str().unwrap();
+        let arguments = ["logits", model.path(), "--ids", ids.to_str().unwrap(), "--out", read_path];
+        assert_refused("output over input", &arguments, b"", &[read_path]);
+        assert_eq!(fs::read(&read).unwrap(), before);
+    }
     let nowhere = model.file("missing/out.safetensors");
     let arguments = ["logits", model.path(), "--ids", ids.to_str().unwrap(), "--out", nowhere.to_str().unwrap()];
     assert_refused("no folder for the output", &arguments, b"", &["missing/out.safetensors"]);

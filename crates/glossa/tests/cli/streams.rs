@@ -71,6 +71,26 @@ fn logits_go_where_the_path_leads() {
 }
 
 #[test]
+fn an_interrupted_computation_leaves_nothing_behind() {
+    let model = Model::tiny();
+    let (ids, out) = (model.file("ids.json"), model.file("out.safetensors"));
+    fs::write(&ids, format!("[{}1]", "1,".repeat(100_000))).unwrap();
+    let partial = model.file("out.safetensors.partial");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_glossa"))
+        .args(["logits", model.path(), "--ids", ids.to_str().unwrap(), "--out", out.to_str().unwrap(), "--chunk", "16"])
+        .spawn()
+        .unwrap();
+    // The file has grown: the handler is there.
+    while fs::metadata(&partial).map_or(0, |file| file.len()) < 1 << 20 {
+        assert!(child.try_wait().unwrap().is_none(), "ended by itself");
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!partial.exists() && !out.exists());
+}
+
+#[test]
 fn control_characters_stay_inside_json() {
     // U+009B is a terminal's control sequence introducer.
     let line =

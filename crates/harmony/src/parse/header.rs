@@ -61,6 +61,12 @@ const CONTENT_TYPES: [&str; 3] = ["json", "code", "text"];
 
 const CHANNELS: [&str; 3] = ["analysis", "commentary", "final"];
 
+/// Words before any control token that no header has.
+const PROSE_WORDS_MIN: usize = 8;
+
+/// Bytes below which nothing is taken for prose, so that short headers are never looked at twice.
+const PROSE_BYTES_MIN: usize = 32;
+
 /// Markers past this number repeat what is already there; a stream of nothing but markers must not fill the memory.
 const STRETCHES_MAX: usize = 64;
 
@@ -89,6 +95,18 @@ impl HeaderTokens {
 
     pub(super) fn is_empty(&self) -> bool {
         matches!(self.stretches.as_slice(), [only] if only.bytes.is_empty())
+    }
+
+    /// Whether this is plainly content whose header was left out: nothing but words, more than a header has, none of them
+    /// a recipient. Deciding so early lets the text be shown while it comes.
+    pub(super) fn is_prose(&self) -> bool {
+        let [only] = self.stretches.as_slice() else { return false };
+        if self.role.is_none() || only.bytes.len() < PROSE_BYTES_MIN {
+            return false;
+        }
+        let text = String::from_utf8_lossy(&only.bytes);
+        let is_long = text.split_whitespace().count() > PROSE_WORDS_MIN || only.bytes.len() > HEADER_FIELD_BYTES_MAX;
+        is_long && !text.contains("to=")
     }
 
     pub(super) fn text_tokens(&self) -> usize {

@@ -119,6 +119,23 @@ const CONVERSATIONS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
+fn text_without_a_header_is_streamed_while_it_comes() {
+    let vocabulary = Vocabulary::o200k_harmony();
+    let mut parser = Parser::new(&vocabulary, Some(Role::Assistant)).unwrap();
+    let mut events = Vec::new();
+    let text = "Once upon a time there was a model that had forgotten its header and went on and on all the same.";
+    for (index, token) in vocabulary.encode(text).into_iter().enumerate() {
+        parser.push(token, &mut events);
+        assert!(index < 16 || !events.is_empty(), "nothing is shown after {index} tokens");
+    }
+    parser.finish(&mut events);
+    let mut collector = Collector::default();
+    events.into_iter().for_each(|event| collector.push(event));
+    assert_eq!(collector.messages().len(), 1);
+    assert_eq!(collector.messages()[0].message.text(), text);
+}
+
+#[test]
 fn turns_that_are_not_well_formed() {
     let vocabulary = Vocabulary::o200k_harmony();
     for (text, expected) in TURNS {

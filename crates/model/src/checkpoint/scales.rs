@@ -41,18 +41,24 @@ pub(super) fn refuse_nan_scales(files: &[CheckpointFile], scaled: &[ScaledTensor
     // Index of the first piece with a bad scale; all pieces before it are looked at, so the answer is always the same.
     let worst = AtomicUsize::new(usize::MAX);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(pieces.len());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(piece) = pieces.get(index) else { break };
-                    if has_nan(&scaled[piece.tensor].matrix, piece) {
-                        worst.fetch_min(index, Ordering::Relaxed);
-                    }
-                }
-            });
+    let scan = || {
+        while let Some((index, piece)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            pieces.get(index).map(|piece| (index, piece))
+        } {
+            if has_nan(&scaled[piece.tensor].matrix, piece) {
+                worst.fetch_min(index, Ordering::Relaxed);
+            }
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            // Where the system gives no more threads, those that run do all the work.
+            if std::thread::Builder::new().spawn_scoped(scope, scan).is_err() {
+                break;
+            }
+        }
+        scan();
     });
     let Some(piece) = pieces.get(worst.into_inner()) else { return Ok(()) };
     let ScaledTensor { file, tensor, matrix } = &scaled[piece.tensor];
