@@ -42,11 +42,16 @@ pub(crate) fn render(arguments: &RenderArguments) -> Result<(), Error> {
     let vocabulary = loading::named_vocabulary(&arguments.vocabulary)?;
     let path = arguments.file.clone().unwrap_or_else(|| PathBuf::from("-"));
     let text = if path == Path::new("-") { read_stdin()? } else { utf8(&path, loading::read(&path)?)? };
-    let conversation: Conversation = serde_json::from_str(&text).map_err(|error| Error::Input {
-        path,
+    let wrong = |found: String| Error::Input {
+        path: path.clone(),
         expected: "a conversation as JSON, {\"messages\": [{\"role\": \"user\", \"content\": \"…\"}]}",
-        found: error.to_string(),
-    })?;
+        found,
+    };
+    let value: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if let Some(field) = unknown_field(&value) {
+        return Err(wrong(format!("the field {field}, which would be lost")));
+    }
+    let conversation: Conversation = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
     let analysis = match arguments.analysis {
         Analysis::BeforeLastFinal => AnalysisPolicy::BeforeLastFinal,
         Analysis::BeforeFirstFinal => AnalysisPolicy::BeforeFirstFinal,
@@ -62,6 +67,16 @@ pub(crate) fn render(arguments: &RenderArguments) -> Result<(), Error> {
         return print(&json!(ids));
     }
     print(&json!({ "text": vocabulary.decode(&ids), "ids": ids }))
+}
+
+/// The first field that a conversation or a message does not have, so that nothing is dropped in silence.
+fn unknown_field(conversation: &Value) -> Option<&String> {
+    const MESSAGE: [&str; 6] = ["role", "name", "recipient", "content", "channel", "content_type"];
+    let messages = conversation.get("messages").and_then(Value::as_array).into_iter().flatten();
+    let of_messages = messages.filter_map(Value::as_object).flat_map(serde_json::Map::keys);
+    let own = conversation.as_object().into_iter().flat_map(serde_json::Map::keys);
+    let unknown_own = own.filter(|field| *field != "messages");
+    unknown_own.chain(of_messages.filter(|field| !MESSAGE.contains(&field.as_str()))).next()
 }
 
 pub(crate) fn parse(arguments: &ParseArguments) -> Result<(), Error> {

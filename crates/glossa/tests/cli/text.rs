@@ -50,6 +50,18 @@ fn a_conversation_renders_and_parses_back() {
 }
 
 #[test]
+fn a_conversation_of_another_api_is_not_cut_in_silence() {
+    for (input, field) in [
+        (r#"{"messages": [{"role": "assistant", "content": "", "tool_calls": []}]}"#, "tool_calls"),
+        (r#"{"messages": [], "tools": []}"#, "tools"),
+    ] {
+        let output = crate::glossa(&["render"], input.as_bytes());
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && message.contains(field), "{message}");
+    }
+}
+
+#[test]
 fn any_ids_parse() {
     let parsed = json(&stdout(&["parse", "[200008, 4294967295, 200005, 1, 200006, 200006, 200003]"], b""));
     assert!(parsed["messages"].is_array());
