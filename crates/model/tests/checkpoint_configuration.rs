@@ -148,6 +148,7 @@ fn impossible_hyperparameters_are_refused_by_field() {
             &["quantization_config.quant_method", "mxfp4"],
         ),
         (&["attention_bias"], json!(false), &["attention_bias", "true"]),
+        (&["hidden_act"], json!("gelu"), &["hidden_act", "silu", "gelu"]),
         (&["num_hidden_layers"], json!(0), &["layer_types", "2 entries"]),
         (&["num_hidden_layers"], json!(u64::MAX), &["num_hidden_layers", "18446744073709551615"]),
         (&["num_hidden_layers"], json!("two"), &["num_hidden_layers", "whole number", "two"]),

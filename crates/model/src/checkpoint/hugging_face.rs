@@ -76,6 +76,12 @@ fn refuse_other_models(path: &Path, fields: &Fields<'_>) -> Result<(), Error> {
     if fields.optional_boolean("attention_bias")? == Some(false) {
         return Err(fields.wrong("attention_bias", "true", "false"));
     }
+    // The published files say "silu", and mean the clamped SwiGLU that every gpt-oss has.
+    if let Some(activation) = fields.optional_text("hidden_act")?
+        && activation != "silu"
+    {
+        return Err(fields.wrong("hidden_act", "silu", activation));
+    }
     if let Some(quantisation) = fields.object("quantization_config", "quantization_config.")? {
         match quantisation.optional_text("quant_method")? {
             Some("mxfp4") => {}
