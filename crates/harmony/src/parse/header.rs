@@ -234,7 +234,8 @@ impl Reading {
         let name = name.filter(|name| !name.is_empty());
         let role: Option<Role> = head.parse().ok();
         match (&mut self.author, role) {
-            (Some(author), Some(role)) if author.role == role => {
+            // `tool:assistant` must not name a tool like a role: a tool's word is its name as a whole, below.
+            (Some(author), Some(role)) if author.role == role && role != Role::Tool => {
                 author.name = name.or(author.name.take());
                 true
             }

@@ -119,6 +119,20 @@ const CONVERSATIONS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
+fn a_tool_is_never_named_like_a_role() {
+    let vocabulary = Vocabulary::o200k_harmony();
+    let tokens = vocabulary.encode_with_specials("tool:assistant to<|start|>");
+    let mut parser = Parser::new(&vocabulary, Some(Role::Tool)).unwrap();
+    let mut events = Vec::new();
+    tokens.into_iter().for_each(|token| parser.push(token, &mut events));
+    parser.finish(&mut events);
+    let mut collector = Collector::default();
+    events.into_iter().for_each(|event| collector.push(event));
+    let names: Vec<_> = collector.messages().iter().map(|parsed| parsed.message.author.name.as_deref()).collect();
+    assert_eq!(names, [Some("tool:assistant")]);
+}
+
+#[test]
 fn text_without_a_header_is_streamed_while_it_comes() {
     let vocabulary = Vocabulary::o200k_harmony();
     let mut parser = Parser::new(&vocabulary, Some(Role::Assistant)).unwrap();

@@ -2,6 +2,7 @@
 
 use harmony::Vocabulary;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 #[test]
 fn the_released_ids() {
@@ -69,7 +70,7 @@ pub(crate) fn hostile_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(20), ..ProptestConfig::with_cases(2000) })]
 
     #[test]
     fn no_text_encodes_to_a_control_token_and_all_text_comes_back(text in hostile_text()) {
