@@ -15,11 +15,12 @@ const EDGES: &[Row] = &[
     ("agent", &["engine", "harmony"], &[]),
     ("store", &[], &[]),
     ("train", &["model", "kernels", "harmony"], &[]),
+    ("corpus", &["harmony"], &[]),
     ("server", &["agent", "engine", "model", "harmony", "store", "train"], &[]),
-    ("glossa", &["kernels", "model", "engine", "harmony", "agent", "store", "train", "server"], &[]),
+    ("glossa", &["kernels", "model", "engine", "harmony", "agent", "store", "train", "server", "corpus"], &[]),
     ("synth", &[], &[]),
     ("oracle", &[], &["harmony"]),
-    ("xtask", &["synth"], &[]),
+    ("xtask", &["synth", "corpus", "engine", "harmony", "model", "kernels"], &[]),
 ];
 /// Any crate's tests may write synthetic checkpoints.
 const FOR_ALL_TESTS: &str = "synth";

@@ -1,0 +1,17 @@
+//! The synthetic corpus of the model that ships with Glossa: seeded conversations, correct by construction.
+//!
+//! It must not know tensors, training or sampling. An item is a conversation with its ideal last turn and the checks that a
+//! model's own last turn must pass; the same seed and index give the same item for ever, on every machine.
+
+mod draw;
+mod item;
+mod skills;
+
+pub use draw::Draw;
+pub use item::{Check, Item, Skill};
+
+/// The item of a skill, a seed and an index.
+#[must_use]
+pub fn item(skill: Skill, seed: u64, index: u64) -> Item {
+    skills::draw(skill, &mut Draw::new(seed ^ ((skill as u64 + 1) << 56), index))
+}

@@ -1,0 +1,11 @@
+//! Training of gpt-oss models: forward and backward passes, the optimiser, and the files that keep a run safe.
+//!
+//! It must not know HTTP, scheduling, or where samples come from: it is given token ids with weights.
+
+mod error;
+mod parameters;
+mod sample;
+
+pub use error::Error;
+pub use parameters::{Layout, TensorKind, TensorSpec};
+pub use sample::Sample;
