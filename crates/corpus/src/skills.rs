@@ -7,6 +7,7 @@ mod functions;
 mod hierarchy;
 mod identity;
 mod injection;
+mod invented;
 mod manual;
 mod preamble;
 mod python;
@@ -15,7 +16,9 @@ mod refusal;
 mod story;
 mod structured;
 mod summary;
+mod turn;
 mod unknown;
+mod wording;
 
 use harmony::{ReasoningEffort, SystemContent};
 
