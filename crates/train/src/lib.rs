@@ -4,6 +4,7 @@
 
 mod error;
 mod parameters;
+pub mod quantise;
 mod sample;
 
 pub use error::Error;

@@ -110,9 +110,11 @@ impl Tensors {
     }
 
     fn push_layer(&mut self, index: usize, config: &ModelConfig) -> LayerRanges {
-        let ModelConfig { hidden_size: hidden, intermediate_size: inner, heads, kv_heads, head_dim, experts, .. } = *config;
+        let ModelConfig { hidden_size: hidden, intermediate_size: inner, heads, kv_heads, head_dim, experts, .. } =
+            *config;
         let (queries, keys) = (heads * head_dim, kv_heads * head_dim);
-        let mut push = |name: &str, shape: &[usize], kind| self.push(&format!("model.layers.{index}.{name}"), shape, kind);
+        let mut push =
+            |name: &str, shape: &[usize], kind| self.push(&format!("model.layers.{index}.{name}"), shape, kind);
         let attention_norm = push("input_layernorm.weight", &[hidden], TensorKind::Norm);
         let query = push("self_attn.q_proj.weight", &[queries, hidden], TensorKind::Weight);
         push("self_attn.k_proj.weight", &[keys, hidden], TensorKind::Weight);
