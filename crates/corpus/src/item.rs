@@ -3,42 +3,7 @@
 use harmony::{Conversation, ReasoningEffort};
 use serde_json::Value;
 
-/// What an item teaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Skill {
-    /// Sums, differences and small products, digit by digit.
-    Arithmetic,
-    /// Units and dates through the `python` tool.
-    Python,
-    /// Questions about Glossa's manual through `browser.search` and `browser.open`, answered with a citation.
-    Manual,
-    /// A developer's functions with random names and schemas.
-    Functions,
-    /// A final answer in the form of a random JSON Schema.
-    Structured,
-    /// Facts out of a given text.
-    Extraction,
-    /// A sentence or two for a given text.
-    Summary,
-    /// Names and numbers from earlier turns.
-    Recall,
-    /// Developer over user.
-    Hierarchy,
-    /// Orders inside a tool's text are not obeyed.
-    Injection,
-    /// What it cannot know, it says it does not know.
-    Unknown,
-    /// Who it is and what it is not; points to the real weights.
-    Identity,
-    /// Harmful or impossible wishes are declined.
-    Refusal,
-    /// Greetings, thanks and small questions.
-    Chat,
-    /// A short word to the user on the commentary channel before calls.
-    Preamble,
-    /// Small stories, for long streams.
-    Story,
-}
+pub(crate) use crate::skill::Skill;
 
 /// A conversation with its ideal last turn.
 #[derive(Clone, Debug, PartialEq)]
