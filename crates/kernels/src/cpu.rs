@@ -11,6 +11,7 @@ mod lanes;
 mod product;
 mod rows;
 mod tile;
+pub(crate) mod training;
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -53,11 +54,7 @@ impl Cpu {
     /// # Errors
     /// When this processor lacks the instruction set, or when the system cannot start that many threads.
     pub fn new(kind: IsaKind, threads: usize) -> Result<Self, Error> {
-        let isa = Isa::get(kind).ok_or_else(|| Error::IsaUnavailable {
-            isa: kind.name(),
-            available: IsaKind::available().into_iter().map(IsaKind::name).collect::<Vec<_>>().join(", "),
-        })?;
-        Ok(Self { isa, pool: Pool::new(threads)?, scratch: Mutex::default() })
+        Ok(Self { isa: Isa::require(kind)?, pool: Pool::new(threads)?, scratch: Mutex::default() })
     }
 
     /// Bytes by which a layer's cache grows per position, on average.

@@ -7,6 +7,7 @@ use super::dot;
 use super::lanes;
 use super::rows;
 use super::tile;
+use crate::error::Error;
 use crate::storage::{DenseFormat, Mxfp4Layout};
 
 /// The instruction sets that kernels exist for, slowest first.
@@ -104,6 +105,19 @@ impl Isa {
             #[cfg(not(target_arch = "x86_64"))]
             IsaKind::Avx2 | IsaKind::Avx512 => None,
         }
+    }
+}
+
+impl Isa {
+    /// The kernels of an instruction set.
+    ///
+    /// # Errors
+    /// When this processor lacks it.
+    pub(super) fn require(kind: IsaKind) -> Result<&'static Self, Error> {
+        Self::get(kind).ok_or_else(|| Error::IsaUnavailable {
+            isa: kind.name(),
+            available: IsaKind::available().into_iter().map(IsaKind::name).collect::<Vec<_>>().join(", "),
+        })
     }
 }
 
