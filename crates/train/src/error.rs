@@ -1,5 +1,7 @@
 //! What can go wrong in training, with what, where and what to do.
 
+use std::path::PathBuf;
+
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -20,6 +22,61 @@ pub enum Error {
         index: usize,
         /// What is wrong and what to do.
         problem: String,
+    },
+    /// A file or folder that the system does not let us read.
+    #[error("{}: cannot be read: {source}; check that it exists and that you may read it", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file or folder that the system does not let us write.
+    #[error("{}: cannot be written: {source}; check the folder and the space on the disk", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A checkpoint of a run that this is not.
+    #[error("{}: belongs to {differs}; resume with the recipe that began this run, or choose another output folder", path.display())]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// In what they differ.
+        differs: &'static str,
+    },
+    /// A folder whose checkpoints are all torn.
+    #[error("{}: none of the {files} checkpoints is whole; delete the folder and begin anew", folder.display())]
+    Damaged {
+        /// The folder.
+        folder: PathBuf,
+        /// How many there are.
+        files: usize,
+    },
+    /// A parameter that no file should hold.
+    #[error(
+        "{tensor}: value {index} is {value}; the run has diverged: lower train.learning_rate or raise train.warmup_steps"
+    )]
+    Diverged {
+        /// Which tensor.
+        tensor: String,
+        /// Which of its values.
+        index: usize,
+        /// What stands there.
+        value: f32,
+    },
+    /// A tokenizer.json that no model can go with.
+    #[error("the tokenizer cannot be used: {0}")]
+    Tokenizer(#[from] harmony::Error),
+    /// A vocabulary with ids that the model does not have.
+    #[error("the tokenizer has {found} ids but the model {vocabulary_size}; give the model as many as the tokenizer")]
+    TokenizerTooLarge {
+        /// Ids of the tokenizer.
+        found: usize,
+        /// Rows of the embedding.
+        vocabulary_size: usize,
     },
     /// The processor or the system refused.
     #[error(transparent)]
