@@ -34,11 +34,10 @@ pub(super) fn said(draw: &mut Draw, message: &str) -> String {
 
 /// One thing that users say in several ways, with what is thought and answered.
 ///
-/// In a book's text a subject starts with `[name]`; `? ` opens a way to ask, `- `, `+ ` and `! ` the thoughts added at low,
+/// In a book's text a subject starts with its name in brackets, for readers; `? ` opens a way to ask, `- `, `+ ` and `! ` the thoughts added at low,
 /// medium and high effort, `= ` the answer.
 #[derive(Default)]
 pub(super) struct Subject {
-    pub(super) name: &'static str,
     pub(super) asks: Vec<&'static str>,
     pub(super) low: &'static str,
     pub(super) medium: &'static str,
@@ -50,8 +49,8 @@ pub(super) struct Subject {
 pub(super) fn subjects(book: &'static str) -> Vec<Subject> {
     let mut subjects: Vec<Subject> = Vec::new();
     for line in book.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            subjects.push(Subject { name, ..Subject::default() });
+        if line.starts_with('[') {
+            subjects.push(Subject::default());
             continue;
         }
         let subject = subjects.last_mut().expect("a book opens with a subject's name");
