@@ -78,6 +78,14 @@ pub enum Error {
         /// Rows of the embedding.
         vocabulary_size: usize,
     },
+    /// Training ran away.
+    #[error("step {step}: the loss is {loss}, or its gradient is not finite; lower the learning rate or the clip norm")]
+    NotFinite {
+        /// The step that was not made.
+        step: u64,
+        /// Its loss.
+        loss: f64,
+    },
     /// The processor or the system refused.
     #[error(transparent)]
     Kernels(#[from] kernels::Error),

@@ -2,16 +2,25 @@
 //!
 //! It must not know HTTP, scheduling, or where samples come from: it is given token ids with weights.
 
+mod batch;
 pub mod digest;
 pub mod durable;
 mod error;
+mod experts;
 pub mod export;
+mod initial;
+mod layer;
+mod loss;
 mod parameters;
 pub mod quantise;
+mod rotary;
+mod routing;
 mod sample;
 pub mod state;
+mod trainer;
 
 pub use error::Error;
 pub use parameters::{Layout, TensorKind, TensorSpec};
 pub use sample::Sample;
 pub use state::State;
+pub use trainer::{Options, Report, Trainer};

@@ -1,0 +1,110 @@
+//! Which experts each token goes to, and the gradients of that choice. It must not know what experts compute.
+
+/// The choice of experts for a batch of tokens.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Routing {
+    /// Experts per token.
+    chosen: usize,
+    /// Softmax over all experts, `[tokens, experts]`; only the balance loss looks at the unchosen.
+    probabilities: Vec<f32>,
+    /// The chosen experts, the likeliest first (of equals the first), `[tokens, chosen]`.
+    experts: Vec<u32>,
+    /// Softmax over the chosen, `[tokens, chosen]`.
+    pub(crate) weights: Vec<f32>,
+    /// First slot of each expert, and the end: slots are the tokens sorted by expert.
+    pub(crate) starts: Vec<usize>,
+    /// The token of each slot.
+    pub(crate) tokens: Vec<u32>,
+    /// The slot of each choice, `[tokens, chosen]`.
+    pub(crate) slots: Vec<u32>,
+    /// By slot: the weight of its choice.
+    pub(crate) slot_weights: Vec<f32>,
+}
+
+impl Routing {
+    /// Chooses from `[tokens, experts]` logits.
+    pub(crate) fn choose(&mut self, logits: &[f32], experts: usize, chosen: usize) {
+        self.chosen = chosen;
+        self.probabilities.clear();
+        self.experts.clear();
+        self.weights.clear();
+        let mut order: Vec<u32> = Vec::with_capacity(experts);
+        for row in logits.chunks_exact(experts) {
+            order.clear();
+            order.extend(0..experts as u32);
+            order.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
+            let best = row[order[0] as usize];
+            let start = self.probabilities.len();
+            self.probabilities.extend(row.iter().map(|logit| (logit - best).exp()));
+            let all: f32 = self.probabilities[start..].iter().sum();
+            let picked = order[..chosen].iter().map(|&expert| self.probabilities[start + expert as usize]);
+            let sum: f32 = picked.clone().sum();
+            self.weights.extend(picked.map(|value| value / sum));
+            self.probabilities[start..].iter_mut().for_each(|value| *value /= all);
+            self.experts.extend_from_slice(&order[..chosen]);
+        }
+        self.sort(experts);
+    }
+
+    /// Tokens that chose each expert.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = usize> {
+        self.starts.windows(2).map(|pair| pair[1] - pair[0])
+    }
+
+    fn sort(&mut self, experts: usize) {
+        let mut next = vec![0; experts + 1];
+        for &expert in &self.experts {
+            next[expert as usize + 1] += 1;
+        }
+        for expert in 0..experts {
+            next[expert + 1] += next[expert];
+        }
+        self.starts.clone_from(&next);
+        self.tokens.resize(self.experts.len(), 0);
+        self.slots.resize(self.experts.len(), 0);
+        self.slot_weights.resize(self.experts.len(), 0.0);
+        for (choice, &expert) in self.experts.iter().enumerate() {
+            let slot = next[expert as usize];
+            next[expert as usize] += 1;
+            self.tokens[slot] = (choice / self.chosen) as u32;
+            self.slots[choice] = slot as u32;
+            self.slot_weights[slot] = self.weights[choice];
+        }
+    }
+
+    /// The balance loss: `experts · Σ share of tokens · mean probability` (Switch Transformers, arXiv 2101.03961, eq. 4, with
+    /// every choice of a token counted). It is least, `chosen`, when all experts are used alike.
+    pub(crate) fn balance_loss(&self) -> f64 {
+        let experts = self.starts.len() - 1;
+        let tokens = self.probabilities.len() / experts;
+        let means = (0..experts).map(|expert| {
+            let column = self.probabilities.iter().skip(expert).step_by(experts);
+            column.map(|&value| f64::from(value)).sum::<f64>() / tokens as f64
+        });
+        let shares = self.counts().map(|count| count as f64 / tokens as f64);
+        shares.zip(means).map(|(share, mean)| share * mean).sum::<f64>() * experts as f64
+    }
+
+    /// Gradients of the logits, `[tokens, experts]`: from those of the weights, `[tokens, chosen]`, and from
+    /// `balance` times the balance loss.
+    pub(crate) fn backward(&self, weight_gradients: &[f32], balance: f32, logit_gradients: &mut [f32]) {
+        let experts = self.starts.len() - 1;
+        let tokens = self.probabilities.len() / experts;
+        let factor = balance * experts as f32 / (tokens as f32 * tokens as f32);
+        let pulls: Vec<f32> = self.counts().map(|count| factor * count as f32).collect();
+        for token in 0..tokens {
+            let gradients = &mut logit_gradients[token * experts..][..experts];
+            let probabilities = &self.probabilities[token * experts..][..experts];
+            let mean: f32 = probabilities.iter().zip(&pulls).map(|(p, pull)| p * pull).sum();
+            for ((gradient, p), pull) in gradients.iter_mut().zip(probabilities).zip(&pulls) {
+                *gradient = p * (pull - mean);
+            }
+            let choices = token * self.chosen..(token + 1) * self.chosen;
+            let (weights, directs) = (&self.weights[choices.clone()], &weight_gradients[choices.clone()]);
+            let mean: f32 = weights.iter().zip(directs).map(|(weight, direct)| weight * direct).sum();
+            for ((expert, weight), direct) in self.experts[choices].iter().zip(weights).zip(directs) {
+                gradients[*expert as usize] += weight * (direct - mean);
+            }
+        }
+    }
+}
