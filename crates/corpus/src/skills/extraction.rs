@@ -51,17 +51,14 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
     let lines: Vec<&str> =
         text.opening.iter().map(String::as_str).chain(text.facts.iter().map(|fact| fact.line.as_str())).collect();
     let passage = lines.join(text.separator);
+    let fact = one(draw, &text.facts);
     let turn = match draw.weighted(&[62, 14, 12, 12]) {
-        0 => whole(draw, &passage, one_of(draw, &text.facts)),
-        1 => bare(draw, &passage, one_of(draw, &text.facts)),
+        0 => whole(draw, &passage, fact),
+        1 => bare(draw, &passage, fact),
         2 => both(draw, &passage, &text.facts),
         _ => absent(draw, &passage, &text.absent),
     };
     turn.item(Skill::Extraction, draw)
-}
-
-fn one_of<'a>(draw: &mut Draw, facts: &'a [Fact]) -> &'a Fact {
-    one(draw, facts)
 }
 
 /// Asked for a sentence.
