@@ -86,6 +86,30 @@ pub enum Error {
         /// Its loss.
         loss: f64,
     },
+    /// A recipe that is no recipe.
+    #[error("{}: line {line} ({content}): {problem}", path.display())]
+    RecipeSyntax {
+        /// The recipe.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What stands there.
+        content: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A value of a recipe that is out of its bounds.
+    #[error("{}: {key} is {found}; allowed: {allowed}", path.display())]
+    RecipeValue {
+        /// The recipe.
+        path: PathBuf,
+        /// Table and key.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        allowed: String,
+    },
     /// The processor or the system refused.
     #[error(transparent)]
     Kernels(#[from] kernels::Error),

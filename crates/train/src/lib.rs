@@ -15,6 +15,7 @@ mod parameters;
 pub mod quantise;
 mod rotary;
 mod routing;
+pub mod recipe;
 mod sample;
 pub mod state;
 mod trainer;
