@@ -3,6 +3,7 @@
 mod arithmetic;
 mod chat;
 mod extraction;
+mod fields;
 mod functions;
 mod hierarchy;
 mod identity;
