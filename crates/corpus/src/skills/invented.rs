@@ -6,10 +6,20 @@ const ONSETS: [&str; 16] = ["b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r
 const VOWELS: [&str; 5] = ["a", "e", "i", "o", "u"];
 const CODAS: [&str; 8] = ["", "", "", "n", "r", "l", "k", "s"];
 
+/// What a word shall not hold, for the reader's sake.
+const RUDE: [&str; 17] = [
+    "fuk", "dik", "kuk", "tit", "nig", "neg", "nazi", "rape", "vag", "pis", "sis", "kak", "gas", "his", "hit", "her", "sado",
+];
+
 /// A word of two or three syllables in lower case, like `torvik`.
 pub(super) fn word(draw: &mut Draw) -> String {
-    let syllables = if draw.chance(30) { 3 } else { 2 };
-    (0..syllables).map(|_| syllable(draw)).collect()
+    loop {
+        let syllables = if draw.chance(30) { 3 } else { 2 };
+        let word: String = (0..syllables).map(|_| syllable(draw)).collect();
+        if !RUDE.iter().any(|rude| word.contains(rude)) {
+            return word;
+        }
+    }
 }
 
 /// The same with a capital, like `Torvik`.

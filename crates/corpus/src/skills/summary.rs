@@ -155,7 +155,7 @@ fn game(draw: &mut Draw) -> Event {
 
 fn visit(draw: &mut Draw) -> Event {
     let [who, other, place] = invented::names(draw);
-    let relative = draw.pick(&["friend", "sister", "brother", "teacher", "mother"]);
+    let relative = draw.pick(&["friend", "sister", "brother", "teacher", "cousin"]);
     let (joint, end) = match draw.below(3) {
         0 => ("but", format!("{other} was not at home")),
         1 => ("and", "they ate together".to_owned()),

@@ -8,7 +8,7 @@ use crate::skills::invented::{self, code};
 pub(super) fn invoice(draw: &mut Draw) -> Text {
     let [buyer, seller] = invented::names(draw);
     let mut facts = vec![
-        line("Invoice", "the number of the invoice", code(draw)),
+        line("Invoice", "the invoice number", code(draw)),
         line("Date", "the date", day(draw)),
         line("From", "the seller", seller),
         line("To", "the buyer", buyer),
@@ -122,5 +122,6 @@ fn line(label: &str, topic: &str, value: String) -> Fact {
 }
 
 fn asked(topic: &str) -> (String, String) {
-    (format!("What is {topic}?"), topic.to_owned())
+    let ask = if topic.ends_with("er") && !topic.ends_with("number") { "Who" } else { "What" };
+    (format!("{ask} is {topic}?"), topic.to_owned())
 }
