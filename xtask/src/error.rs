@@ -20,8 +20,18 @@ pub(crate) enum Error {
     Step { step: &'static str, source: Box<Error> },
     #[error("{0} house rule(s) broken")]
     Untidy(usize),
+    #[error("{0} gate(s) of the model failed")]
+    Gates(usize),
+    #[error("{}: no tokenizer.json beside the model; give a folder as the trainer writes it", .0.display())]
+    NoTokenizer(PathBuf),
     #[error(transparent)]
     Synth(#[from] synth::Error),
+    #[error(transparent)]
+    Harmony(#[from] harmony::Error),
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
 }
 
 impl Error {

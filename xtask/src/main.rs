@@ -1,6 +1,7 @@
-//! The chores of this repository, as `cargo xtask …`: the whole check, the house rules, synthetic checkpoints, a demonstration.
+//! The chores of this repository, as `cargo xtask …`: the whole check, the house rules, synthetic checkpoints, a
+//! demonstration, the gates of the model that ships.
 //!
-//! It must not know how a model is run; it starts `glossa` for that.
+//! It must not know how a model is run: the demonstration starts `glossa`, the gates ask the engine.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
@@ -10,6 +11,7 @@ mod ci;
 mod demo;
 mod deny;
 mod error;
+mod gates;
 mod process;
 mod progress;
 mod synthesis;
@@ -36,6 +38,15 @@ cargo xtask COMMAND
       --tokenizer | --no-tokenizer
                     whether tokenizer.json and its companions are written; they are, except beside
                     a gguf, which has its vocabulary inside
+  gates --model DIR [OPTIONS]
+                    asks the trained small model the corpus' held-out questions and judges its answers;
+                    fails when a gate fails (best with `cargo run --release -p xtask -- gates …`)
+      --items-per-skill N   default 100
+      --seed N              of the items; default 1
+      --threads N           default: all
+      --temperature T       0 (default): the likeliest token
+      --show K              prints K failures of each skill
+      --json FILE           writes the figures
   demo [PROMPT]     runs glossa on a small model of random weights, written on first use
 ";
 
@@ -59,6 +70,7 @@ fn dispatch(arguments: &mut Arguments) -> Result<()> {
             tidy::run()
         }
         Some("synth") => synthesis::run(arguments),
+        Some("gates") => gates::run(arguments),
         Some("demo") => demo::run(arguments),
         Some("help" | "--help") | None => {
             print!("{USAGE}");

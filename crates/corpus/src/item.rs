@@ -26,7 +26,7 @@ pub enum Check {
     /// The calls of the turn are exactly those of the item, in order: same recipient, and the same content (as JSON values
     /// if both parse, else as text without surrounding blanks).
     SameCalls,
-    /// The final answer holds this text.
+    /// The final answer holds this text; a number not as part of a longer one.
     Says(String),
     /// The final answer does not hold this text, letter case aside.
     NeverSays(String),

@@ -104,7 +104,7 @@ impl Judge {
         };
         match check {
             Check::SameCalls => facts.same_calls,
-            Check::Says(text) => answer.contains(text),
+            Check::Says(text) => says(answer, text),
             Check::NeverSays(text) => !answer.to_lowercase().contains(&text.to_lowercase()),
             Check::Is(text) => answer == text,
             Check::Json(value) => serde_json::from_str::<Value>(answer).is_ok_and(|found| found == *value),
@@ -207,6 +207,27 @@ fn is_valid_call(conversation: &Conversation, call: &Message) -> bool {
             Some(schema) => schema::fits(&arguments, schema),
             None => arguments.as_object().is_some_and(serde_json::Map::is_empty),
         }
+    })
+}
+
+/// Whether an answer holds a text. A number is not held by a longer one: neither 12 by 4125, nor by -12 or 12.5.
+fn says(answer: &str, text: &str) -> bool {
+    let digit = |character: Option<char>| character.is_some_and(|character| character.is_ascii_digit());
+    answer.match_indices(text).any(|(start, _)| {
+        let mut before = answer[..start].chars().rev();
+        let mut after = answer[start + text.len()..].chars();
+        let begins_inside = digit(text.chars().next())
+            && match before.next() {
+                Some('.' | ',') => digit(before.next()),
+                Some('-') => !before.next().is_some_and(char::is_alphanumeric),
+                other => digit(other),
+            };
+        let ends_inside = digit(text.chars().next_back())
+            && match after.next() {
+                Some('.' | ',') => digit(after.next()),
+                other => digit(other),
+            };
+        !begins_inside && !ends_inside
     })
 }
 

@@ -193,6 +193,21 @@ fn each_check_fails_on_what_it_is_for() {
     };
     let text = |text: &str| text.to_owned();
     assert!(says(Check::Says(text("42")), "It is 42.") && !says(Check::Says(text("42")), "It is 4 2."));
+    for (answer, holds) in [
+        ("42", true),
+        ("x=42, so 42.", true),
+        ("2024-42-01", true),
+        ("142", false),
+        ("420", false),
+        ("-42", false),
+        ("It is -42", false),
+        ("4.42", false),
+        ("42.5", false),
+        ("42,000", false),
+        ("no 142 but 42", true),
+    ] {
+        assert_eq!(says(Check::Says(text("42")), answer), holds, "{answer}");
+    }
     assert!(says(Check::NeverSays(text("Owl")), "A cat.") && !says(Check::NeverSays(text("Owl")), "An OWL."));
     assert!(says(Check::Is(text("yes")), "yes") && !says(Check::Is(text("yes")), "yes "));
     let value = json!({"a": 1, "b": ["x"]});
