@@ -1,8 +1,10 @@
 //! One file per skill, each with one function that draws an item. They must not know how items are rendered or judged.
 
 mod arithmetic;
+mod browsing;
 mod chat;
 mod extraction;
+mod facts;
 mod fields;
 mod functions;
 mod hierarchy;
