@@ -3,19 +3,22 @@
 //! It must not know HTTP, scheduling, or where samples come from: it is given token ids with weights.
 
 mod batch;
+pub mod curve;
 pub mod digest;
 pub mod durable;
 mod error;
+pub mod estimate;
 mod experts;
 pub mod export;
 mod initial;
 mod layer;
 mod loss;
+pub mod metrics;
 mod parameters;
 pub mod quantise;
+pub mod recipe;
 mod rotary;
 mod routing;
-pub mod recipe;
 mod sample;
 pub mod state;
 mod trainer;

@@ -159,6 +159,9 @@ pub struct Schedule {
     /// Threads; all processors if not said. The result does not depend on it.
     #[serde(default, skip_serializing)]
     pub threads: Option<usize>,
+    /// Whether a layer's activations are computed again instead of kept: less memory, more time, the same result.
+    #[serde(default, skip_serializing)]
+    pub recompute: bool,
     /// Steps between checkpoints.
     #[serde(default = "default::checkpoint_every_steps", skip_serializing)]
     pub checkpoint_every_steps: u64,
@@ -296,4 +299,4 @@ mod default {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

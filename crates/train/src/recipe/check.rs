@@ -134,6 +134,7 @@ fn check_schedule(bounds: &Bounds<'_>, schedule: &Schedule) -> Result<(), Error>
         quantise_from_share,
         seed: _,
         threads,
+        recompute: _,
         checkpoint_every_steps,
         validate_every_steps,
         validation_samples,

@@ -26,7 +26,7 @@ output = "runs/one"
 "#;
 
 /// A recipe that says as little as possible.
-pub(super) fn recipe() -> Recipe {
+pub(crate) fn recipe() -> Recipe {
     Recipe::parse(Path::new("recipes/one.toml"), SMALLEST).unwrap()
 }
 
@@ -73,7 +73,13 @@ fn only_what_decides_the_course_is_in_the_digest() {
         Recipe::parse(Path::new("elsewhere/two.toml"), &text).unwrap().digest().value()
     };
     let own = recipe().digest().value();
-    for same in ["threads = 2", "checkpoint_every_steps = 7", "validate_every_steps = 9", "validation_samples = 3"] {
+    for same in [
+        "threads = 2",
+        "recompute = true",
+        "checkpoint_every_steps = 7",
+        "validate_every_steps = 9",
+        "validation_samples = 3",
+    ] {
         assert_eq!(digest("steps = 1000", &format!("steps = 1000\n{same}")), own, "{same}");
     }
     assert_eq!(digest("runs/one", "runs/two"), own);
