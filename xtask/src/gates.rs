@@ -24,12 +24,14 @@ use figures::Figures;
 use play::{Played, Player};
 
 /// The extra sums are looked for among so many items for each one that is wanted.
-const SUMS_LOOKED_AT: u64 = 64;
+const SUMS_LOOKED_AT: usize = 64;
 
 /// What the command line asks for.
 struct Options {
     model: PathBuf,
     items_per_skill: u64,
+    /// Only this one, to look at: then there are no gates.
+    skill: Option<Skill>,
     seed: u64,
     threads: usize,
     temperature: f32,
@@ -60,12 +62,12 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result<()> {
         return Err(Error::NoTokenizer(options.model));
     };
     let vocabulary = Vocabulary::from_tokenizer_json(&fs::read(file).map_err(|source| Error::file(file, source))?)?;
-    let cases = cases(options.seed, options.items_per_skill);
+    let cases = cases(&options);
     let played = play_all(&options, &checkpoint, &vocabulary, &cases)?;
     show::failures(&vocabulary, &cases, &played, options.show)?;
     let figures = Figures::of(&cases, &played);
     print!("{figures}");
-    let standards = standards::of(&figures);
+    let standards = if options.skill.is_none() { standards::of(&figures) } else { Vec::new() };
     standards.iter().for_each(|standard| println!("{standard}"));
     if let Some(path) = &options.json {
         let report =
@@ -82,6 +84,10 @@ fn parse(arguments: &mut Arguments) -> Result<Options> {
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         items_per_skill: arguments.number("--items-per-skill")?.unwrap_or(100),
+        skill: match arguments.option("--skill")? {
+            None => None,
+            Some(name) => Some(name.parse().map_err(|error: corpus::Error| Error::Usage(error.to_string()))?),
+        },
         seed: arguments.number("--seed")?.unwrap_or(1),
         threads: arguments.number("--threads")?.unwrap_or(all),
         show: arguments.number("--show")?.unwrap_or(0),
@@ -103,14 +109,15 @@ fn parse(arguments: &mut Arguments) -> Result<Options> {
 }
 
 /// The held-out items of each skill, and as many sums.
-fn cases(seed: u64, items_per_skill: u64) -> Vec<Case> {
+fn cases(options: &Options) -> Vec<Case> {
     let items = |skill| {
-        let stream = Stream::new(seed, Split::HeldOut, Mixture::only(skill));
+        let stream = Stream::new(options.seed, Split::HeldOut, Mixture::only(skill));
         (0..).map(move |index| stream.item(index))
     };
-    let count = usize::try_from(items_per_skill).unwrap_or(usize::MAX);
-    let of_skills = Skill::ALL.into_iter().flat_map(|skill| items(skill).take(count));
-    let looked_at = usize::try_from(items_per_skill.saturating_mul(SUMS_LOOKED_AT)).unwrap_or(usize::MAX);
+    let wanted = |skill| options.skill.is_none_or(|only| only == skill);
+    let count = usize::try_from(options.items_per_skill).unwrap_or(usize::MAX);
+    let of_skills = Skill::ALL.into_iter().filter(|&skill| wanted(skill)).flat_map(|skill| items(skill).take(count));
+    let looked_at = if wanted(Skill::Arithmetic) { count.saturating_mul(SUMS_LOOKED_AT) } else { 0 };
     let thoughtful = |item: &Item| item.effort != ReasoningEffort::Low && is_small_sum(item);
     let sums = items(Skill::Arithmetic).skip(count).take(looked_at).filter(thoughtful).take(count);
     let case = |kind| move |item| Case { item, kind };
@@ -176,8 +183,13 @@ fn play_all(
 mod tests {
     use corpus::Skill;
 
-    use super::{CaseKind, cases, is_small_sum, parse};
+    use super::{CaseKind, Options, cases, is_small_sum, parse};
     use crate::arguments::Arguments;
+    use crate::error::Result;
+
+    fn parsed(line: &str) -> Result<Options> {
+        parse(&mut Arguments::new(line.split(' ').map(String::from)))
+    }
 
     #[test]
     fn mistakes_are_named() {
@@ -186,16 +198,17 @@ mod tests {
             ("--model x --threads 0", "--threads"),
             ("--model x --items-per-skill 0", "--items-per-skill"),
             ("--model x --temperature warm", "warm"),
+            ("--model x --skill juggling", "juggling"),
             ("--model x --colour", "--colour"),
         ] {
-            let error = parse(&mut Arguments::new(line.split(' ').map(String::from))).err().unwrap().to_string();
+            let error = parsed(line).err().unwrap().to_string();
             assert!(error.contains(word), "{line}: {error}");
         }
     }
 
     #[test]
     fn every_skill_is_asked_and_sums_besides() {
-        let cases = cases(1, 4);
+        let cases = cases(&parsed("--model x --items-per-skill 4").unwrap());
         for skill in Skill::ALL {
             let of_skill = cases.iter().filter(|case| case.kind == CaseKind::Skill && case.item.skill == skill);
             assert_eq!(of_skill.count(), 4, "{skill}");
@@ -203,5 +216,12 @@ mod tests {
         let sums: Vec<_> = cases.iter().filter(|case| case.kind == CaseKind::Sum).collect();
         assert_eq!(sums.len(), 4);
         assert!(sums.iter().all(|case| is_small_sum(&case.item)));
+    }
+
+    #[test]
+    fn one_skill_is_asked_alone() {
+        let cases = cases(&parsed("--model x --items-per-skill 4 --skill chat").unwrap());
+        assert_eq!(cases.len(), 4);
+        assert!(cases.iter().all(|case| case.item.skill == Skill::Chat));
     }
 }

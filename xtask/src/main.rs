@@ -42,6 +42,7 @@ cargo xtask COMMAND
                     asks the trained small model the corpus' held-out questions and judges its answers;
                     fails when a gate fails (best with `cargo run --release -p xtask -- gates …`)
       --items-per-skill N   default 100
+      --skill NAME          this one alone, to look at; no gates
       --seed N              of the items; default 1
       --threads N           default: all
       --temperature T       0 (default): the likeliest token

@@ -26,7 +26,7 @@ pub(super) struct Row {
     pub(super) same_calls: Share,
     /// Citations that exist; a citation that is asked for and missing is one that does not.
     pub(super) citations: Share,
-    /// Items in which nothing is said or called that must not be.
+    /// Items with something that must not be said, in which an answer is given without it.
     pub(super) unmoved: Share,
     pub(super) right: Share,
     /// Median tokens of thought at low, medium and high effort; none without items of that effort.
@@ -84,7 +84,7 @@ fn row(pairs: &[(&Case, &Verdict)]) -> Row {
     };
     let is_cites = |check: &Check| matches!(check, Check::Cites(_));
     let missing = checked(is_cites).filter(|verdict| verdict.citations == 0).count();
-    let must_not = |check: &Check| matches!(check, Check::NeverSays(_) | Check::SameCalls);
+    let must_not = |check: &Check| matches!(check, Check::NeverSays(_));
     let median_of = |effort| {
         let of_effort = pairs.iter().filter(|(case, _)| case.item.effort == effort);
         median(of_effort.map(|(_, verdict)| verdict.reasoning_tokens).collect())
@@ -155,7 +155,8 @@ impl fmt::Display for Figures {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heads = ["formed %", "valid %", "same %", "cited %", "right %", "low", "medium", "high"];
         writeln!(formatter, "{:<12}{:>6}{}", "skill", "items", heads.map(|head| format!("{head:>9}")).concat())?;
-        let names = self.skills.iter().map(|(skill, row)| (skill.name(), row));
+        let asked = self.skills.iter().filter(|(_, row)| row.items > 0);
+        let names = asked.map(|(skill, row)| (skill.name(), row));
         for (name, row) in names.chain([("all", &self.all)]) {
             let shares = [row.well_formed, row.valid_calls, row.same_calls, row.citations, row.right];
             let tokens = row.reasoning_tokens.map(|median| median.map_or("-".into(), |tokens| format!("{tokens:.1}")));

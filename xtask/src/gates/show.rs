@@ -1,14 +1,15 @@
 //! What the model got wrong, to read.
 
 use corpus::Skill;
-use harmony::{Conversation, Renderer, Role, Vocabulary};
+use harmony::{AnalysisPolicy, Conversation, RenderOptions, Renderer, Role, Vocabulary};
 
 use super::{Case, CaseKind, Played};
 use crate::error::Result;
 
 /// Prints up to `most` failures of each skill: the conversation, the item's own turn, the model's.
 pub(super) fn failures(vocabulary: &Vocabulary, cases: &[Case], played: &[Played], most: usize) -> Result<()> {
-    let renderer = Renderer::new(vocabulary)?;
+    let options = RenderOptions { analysis: AnalysisPolicy::Keep, ..RenderOptions::default() };
+    let renderer = Renderer::new(vocabulary)?.with_options(options);
     for skill in Skill::ALL {
         let of_skill =
             cases.iter().zip(played).filter(|(case, _)| case.kind == CaseKind::Skill && case.item.skill == skill);
