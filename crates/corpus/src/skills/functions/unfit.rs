@@ -1,0 +1,95 @@
+//! Turns without a call although functions are declared: nothing fits, or a required value is missing. It must not know
+//! how calls are made.
+
+use harmony::{Conversation, ReasoningEffort};
+
+use super::declared::Function;
+use super::request::Request;
+use crate::draw::Draw;
+use crate::item::{Check, Item, Skill};
+
+/// A question, what the user wants, the answer, and the part of it that counts.
+const SMALL: [(&str, &str, &str, &str); 8] = [
+    ("Hello!", "says hello", "Hello! How can I help you?", "Hello"),
+    ("Hi there", "says hello", "Hello! How can I help you?", "Hello"),
+    ("Good morning!", "says hello", "Good morning! How can I help you?", "Good morning"),
+    ("Thank you!", "says thanks", "You are welcome!", "welcome"),
+    ("Thanks a lot", "says thanks", "You are welcome!", "welcome"),
+    ("How are you?", "asks how I am", "I am well, thank you. How can I help you?", "well"),
+    ("How many days does a week have?", "asks about the week", "A week has 7 days.", "7"),
+    ("Goodbye", "says goodbye", "Goodbye!", "Goodbye"),
+];
+
+/// Small talk, or a wish for a function that is not there.
+pub(super) fn none_fits(
+    draw: &mut Draw,
+    effort: ReasoningEffort,
+    functions: &[Function],
+    conversation: Conversation,
+) -> Item {
+    let (ask, wants, answer, says) = if draw.chance(45) {
+        let (ask, wants, answer, says) = SMALL[draw.below(SMALL.len())];
+        (ask.to_owned(), format!("The user {wants}."), answer.to_owned(), says.to_owned())
+    } else {
+        let other = loop {
+            let other = Function::draw(draw);
+            if !functions.iter().any(|function| is_alike(function, &other)) {
+                break other;
+            }
+        };
+        let request = Request::draw(draw, &other);
+        let answer = "Sorry, I have no function for that.".to_owned();
+        (request.ask, format!("The user wants to {}.", other.act), answer, "no function".to_owned())
+    };
+    let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
+    let names = names.join(", ");
+    let thought = match effort {
+        ReasoningEffort::Low => "No function fits.".to_owned(),
+        ReasoningEffort::Medium => format!("{wants} I have {names}. No function fits."),
+        ReasoningEffort::High => {
+            format!("{wants} I have {names}. No function fits. So I call nothing and just answer.")
+        }
+    };
+    finished(effort, conversation, ask, thought, answer, says)
+}
+
+/// The user forgot a required value; it is asked for.
+pub(super) fn value_missing(
+    draw: &mut Draw,
+    effort: ReasoningEffort,
+    functions: &[Function],
+    conversation: Conversation,
+) -> Item {
+    let function = &functions[draw.below(functions.len())];
+    let Some((request, missing)) = Request::without_one(draw, function) else {
+        return none_fits(draw, effort, functions, conversation);
+    };
+    let (name, act, key) = (&function.name, &function.act, &missing.key);
+    let given: String = request.arguments.keys().map(|key| format!("\n{key}: given.")).collect();
+    let thought = match effort {
+        ReasoningEffort::Low => format!("{name} needs {key}."),
+        ReasoningEffort::Medium => format!("The user wants to {act}. {name} needs {key}, which is not given. I ask."),
+        ReasoningEffort::High => format!(
+            "The user wants to {act}. I look at what {name} needs.{given}\n{key}: not given.\nI must not guess it. I ask."
+        ),
+    };
+    let answer = format!("What is the {}?", missing.spoken);
+    finished(effort, conversation, request.ask, thought, answer, missing.spoken)
+}
+
+fn finished(
+    effort: ReasoningEffort,
+    conversation: Conversation,
+    ask: String,
+    thought: String,
+    answer: String,
+    says: String,
+) -> Item {
+    let conversation = conversation.with_user(ask).with_assistant("analysis", thought).with_assistant("final", answer);
+    Item { skill: Skill::Functions, effort, conversation, checks: vec![Check::SameCalls, Check::Says(says)] }
+}
+
+/// Whether a wish for one could be taken for the other.
+fn is_alike(function: &Function, other: &Function) -> bool {
+    function.act == other.act || function.act.split(' ').next_back() == other.act.split(' ').next_back()
+}
