@@ -13,12 +13,12 @@ use super::wording::one;
 use super::{effort, system};
 use crate::draw::Draw;
 use crate::item::{Check, Item, Skill};
-pub(super) use declared::Function;
+pub(super) use declared::{Function, several};
 pub(super) use request::Request;
 
 pub(super) fn draw(draw: &mut Draw) -> Item {
     let effort = effort(draw);
-    let functions = declared::several(draw);
+    let functions = several(draw);
     let conversation = begun(draw, effort, &functions);
     let conversation = earlier(draw, &functions, conversation);
     match draw.weighted(&[76, 12, 12]) {

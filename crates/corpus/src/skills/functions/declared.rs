@@ -35,7 +35,7 @@ impl Function {
 }
 
 /// One to three functions that do different things.
-pub(super) fn several(draw: &mut Draw) -> Vec<Function> {
+pub(in super::super) fn several(draw: &mut Draw) -> Vec<Function> {
     let count = 1 + draw.weighted(&[50, 30, 20]);
     let mut functions: Vec<Function> = Vec::with_capacity(count);
     while functions.len() < count {
