@@ -44,8 +44,16 @@ impl DocumentRenderer {
     /// # Errors
     /// A message that can not be rendered.
     pub fn document(&self, item: &Item) -> Result<Document, Error> {
-        let messages = &item.conversation.messages;
-        let start = turn_start(&item.conversation);
+        self.last_turn(&item.conversation)
+    }
+
+    /// The tokens of any conversation, of which the last turn is learnt: all that follows the last user message.
+    ///
+    /// # Errors
+    /// As [`DocumentRenderer::document`].
+    pub fn last_turn(&self, conversation: &Conversation) -> Result<Document, Error> {
+        let messages = &conversation.messages;
+        let start = turn_start(conversation);
         let mut ids = self.prompt.render_conversation(&Conversation::from(messages[..start].to_vec()))?;
         let mut learns = vec![false; ids.len()];
         for (index, message) in messages.iter().enumerate().skip(start) {
