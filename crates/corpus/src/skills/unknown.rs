@@ -36,9 +36,13 @@ pub(super) fn topic(draw: &mut Draw) -> String {
 static TOPICS: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("unknown/topics.txt").lines().collect());
 static QUESTIONS: LazyLock<Vec<Subject>> = LazyLock::new(|| subjects(include_str!("unknown/questions.txt")));
 
-/// The wide world is asked about most.
+/// The wide world is asked about most: the first two subjects.
 fn question(draw: &mut Draw) -> Turn {
-    let subject = if draw.chance(65) { &QUESTIONS[0] } else { one(draw, &QUESTIONS[1..]) };
+    let subject = match draw.below(100) {
+        0..60 => &QUESTIONS[0],
+        60..70 => &QUESTIONS[1],
+        _ => one(draw, &QUESTIONS[2..]),
+    };
     let (topic, other, name) = (topic(draw), topic(draw), invented::name(draw));
     let noise: [String; 3] = std::array::from_fn(|_| invented::noise(draw));
     let year = draw.between(2030, 2099).to_string();

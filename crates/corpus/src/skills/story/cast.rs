@@ -7,7 +7,7 @@ use crate::skills::invented;
 pub(super) const HEROES: [&str; 34] = [
     "fox", "bear", "mouse", "rabbit", "cat", "dog", "frog", "duck", "hedgehog", "squirrel", "horse", "dragon", "robot",
     "elephant", "lion", "tiger", "penguin", "monkey", "bee", "cow", "sheep", "pig", "goat", "wolf", "turtle", "snail",
-    "bird", "fish", "knight", "wizard", "pirate", "ghost", "giant", "spider",
+    "bird", "camel", "knight", "wizard", "pirate", "ghost", "giant", "spider",
 ];
 /// Words before a hero.
 pub(super) const MANNERS: [&str; 7] = ["little", "young", "small", "shy", "brave", "kind", "clever"];

@@ -37,7 +37,7 @@ const MEETINGS: [[&[&str]; 5]; 2] = [
     ],
     [
         &["But {he} was lucky again, for {a} {h} lived close by.", "Soon {a} {h} looked out from behind a bush."],
-        &["\"You look tired, little one,\" it said to {him}.", "\"What are you doing here?\" it wanted to know."],
+        &["\"You look tired, little one,\" the {h} said to {him}.", "\"What are you doing here?\" asked the {h}."],
         &["{N} told the whole story.", "{N} pointed at the way and told everything."],
         &["\"That is easy,\" said the {h}.", "\"Wait, I will show you something,\" said the {h}."],
         &["{N} thanked the {h} with all {his} heart.", "{N} gave the {h} {his} last apple."],
@@ -56,7 +56,7 @@ pub(super) fn tell(draw: &mut Draw, plan: &Plan) -> Told {
     draw.shuffle(&mut order);
     let mut helpers = cast::HELPERS;
     draw.shuffle(&mut helpers);
-    let mut walks = WAYS.clone();
+    let mut walks: Vec<usize> = (0..WAYS.len()).collect();
     draw.shuffle(&mut walks);
 
     let mut home = vec![teller.opening(draw)];
@@ -67,7 +67,9 @@ pub(super) fn tell(draw: &mut Draw, plan: &Plan) -> Told {
         let trouble = &TROUBLES[order[meeting]];
         names.push(teller.first(trouble, "name"));
         teller.helper = helpers[meeting];
-        let mut way: Vec<String> = walks.drain(..ways).map(|walk| teller.filled(walk)).collect();
+        let mut walked: Vec<usize> = walks.drain(..ways).collect();
+        walked.sort_unstable();
+        let mut way: Vec<String> = walked.into_iter().map(|walk| teller.filled(WAYS[walk])).collect();
         way.extend(teller.told(draw, trouble, "meet"));
         way.extend(teller.told(draw, trouble, "stuck"));
         paragraphs.push(way);
@@ -103,6 +105,13 @@ impl<'a> Teller<'a> {
                 break other;
             }
         };
+        // Nobody sets out to see what is at home.
+        let sight = loop {
+            let sight = draw.pick(&cast::SIGHTS);
+            if sight.rsplit(' ').next().is_some_and(|word| !plan.place.contains(word)) {
+                break sight;
+            }
+        };
         let values = vec![
             ("N", plan.name.clone()),
             ("he", he.to_owned()),
@@ -113,7 +122,7 @@ impl<'a> Teller<'a> {
             ("His", capitalized(his)),
             ("thing", draw.pick(&cast::THINGS).to_owned()),
             ("color", draw.pick(&cast::COLORS).to_owned()),
-            ("sight", draw.pick(&cast::SIGHTS).to_owned()),
+            ("sight", sight.to_owned()),
             ("gift", draw.pick(&cast::GIFTS).to_owned()),
             ("skill", draw.pick(&cast::SKILLS).to_owned()),
             ("other", other.to_owned()),
