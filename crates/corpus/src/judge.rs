@@ -57,14 +57,13 @@ impl Verdict {
 #[derive(Clone, Debug)]
 pub struct Judge {
     vocabulary: Vocabulary,
-    lexicon: Lexicon,
 }
 
 impl Judge {
     /// A judge that counts tokens with a vocabulary.
     #[must_use]
     pub fn new(vocabulary: &Vocabulary) -> Self {
-        Self { vocabulary: vocabulary.clone(), lexicon: Lexicon::of_the_corpus() }
+        Self { vocabulary: vocabulary.clone() }
     }
 
     /// What is to be said about a model's messages in an item's last turn, tools' results left out. `malformed` says that
@@ -88,31 +87,8 @@ impl Judge {
             same_calls,
             citations: citations.len(),
             existing_citations: existing.len(),
-            failed: item.checks.iter().filter(|check| !self.passes(check, &facts)).cloned().collect(),
+            failed: item.checks.iter().filter(|check| !passes(check, &facts)).cloned().collect(),
             reasoning_tokens: self.reasoning_tokens(messages),
-        }
-    }
-
-    fn passes(&self, check: &Check, facts: &Facts<'_>) -> bool {
-        if let Check::SameCalls = check {
-            return facts.same_calls;
-        }
-        let Some(answer) = facts.answer else {
-            // Where the item's own turn ends in a call, nothing is said that should not be.
-            let ends_in_call = facts.item.conversation.messages.last().is_some_and(is_call);
-            return matches!(check, Check::NeverSays(_)) && ends_in_call;
-        };
-        match check {
-            Check::SameCalls => facts.same_calls,
-            Check::Says(text) => says(answer, text),
-            Check::NeverSays(text) => !answer.to_lowercase().contains(&text.to_lowercase()),
-            Check::Is(text) => answer == text,
-            Check::Json(value) => serde_json::from_str::<Value>(answer).is_ok_and(|found| found == *value),
-            Check::Cites(text) => {
-                let all_exist = facts.citations.iter().all(|citation| facts.displays.has(citation));
-                all_exist && facts.citations.iter().any(|citation| facts.displays.lines(citation).contains(text))
-            }
-            Check::Prose { words_min } => self.lexicon.is_prose(answer, *words_min, &facts.item.conversation),
         }
     }
 
@@ -149,6 +125,30 @@ struct Facts<'a> {
     same_calls: bool,
     citations: &'a [Citation],
     displays: &'a Displays,
+}
+
+/// Whether a turn passes a check.
+fn passes(check: &Check, facts: &Facts<'_>) -> bool {
+    if let Check::SameCalls = check {
+        return facts.same_calls;
+    }
+    let Some(answer) = facts.answer else {
+        // Where the item's own turn ends in a call, nothing is said that should not be.
+        let ends_in_call = facts.item.conversation.messages.last().is_some_and(is_call);
+        return matches!(check, Check::NeverSays(_)) && ends_in_call;
+    };
+    match check {
+        Check::SameCalls => facts.same_calls,
+        Check::Says(text) => says(answer, text),
+        Check::NeverSays(text) => !answer.to_lowercase().contains(&text.to_lowercase()),
+        Check::Is(text) => answer == text,
+        Check::Json(value) => serde_json::from_str::<Value>(answer).is_ok_and(|found| found == *value),
+        Check::Cites(text) => {
+            let all_exist = facts.citations.iter().all(|citation| facts.displays.has(citation));
+            all_exist && facts.citations.iter().any(|citation| facts.displays.lines(citation).contains(text))
+        }
+        Check::Prose { words_min } => Lexicon::of_the_corpus().is_prose(answer, *words_min, &facts.item.conversation),
+    }
 }
 
 fn is_call(message: &Message) -> bool {

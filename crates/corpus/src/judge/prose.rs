@@ -2,7 +2,7 @@
 //! the text is about.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::LazyLock;
 
 use harmony::{Conversation, Message, Role};
 
@@ -13,21 +13,24 @@ use crate::stream::turn_start;
 const STORIES: u64 = 3_000;
 const SEED: u64 = 1;
 
+/// The words that occur in more than one story, gathered when they are first needed.
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
+    let mut stories = BTreeMap::<String, usize>::new();
+    for index in 0..STORIES {
+        let conversation = crate::item(Skill::Story, SEED, index).conversation;
+        let turn = text(&conversation.messages[turn_start(&conversation)..]);
+        super::words(&turn).into_iter().for_each(|word| *stories.entry(word).or_default() += 1);
+    }
+    stories.retain(|_, count| *count > 1);
+    Lexicon(stories.into_keys().collect())
+});
+
 /// The words that the corpus' stories are told with.
-#[derive(Clone, Debug)]
-pub(super) struct Lexicon(Arc<BTreeSet<String>>);
+pub(super) struct Lexicon(BTreeSet<String>);
 
 impl Lexicon {
-    /// The words that occur in more than one story.
-    pub(super) fn of_the_corpus() -> Self {
-        let mut stories = BTreeMap::<String, usize>::new();
-        for index in 0..STORIES {
-            let conversation = crate::item(Skill::Story, SEED, index).conversation;
-            let turn = text(&conversation.messages[turn_start(&conversation)..]);
-            super::words(&turn).into_iter().for_each(|word| *stories.entry(word).or_default() += 1);
-        }
-        stories.retain(|_, count| *count > 1);
-        Self(Arc::new(stories.into_keys().collect()))
+    pub(super) fn of_the_corpus() -> &'static Self {
+        &LEXICON
     }
 
     /// Whether an answer is prose: so many words at least, each of them from the stories or from the conversation before, and
