@@ -16,6 +16,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Answer a prompt.
     Run(Box<RunArguments>),
+    /// Train a model from a recipe, on its own data or on the built-in corpus.
+    Train(TrainArguments),
     /// Show a model's architecture, tensors and planned memory, without running it.
     Inspect(InspectArguments),
     /// Compute the logits of given token ids and write them as safetensors.
@@ -118,6 +120,30 @@ pub(crate) struct ComputeArguments {
     /// Prompt tokens computed at a time.
     #[arg(long, default_value_t = 512, value_name = "N")]
     pub(crate) chunk: usize,
+}
+
+#[derive(Args)]
+pub(crate) struct TrainArguments {
+    /// A recipe in TOML.
+    pub(crate) recipe: PathBuf,
+    /// Go on from the last checkpoint of this run.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Where checkpoints, figures and the model go [default: what the recipe says].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// Threads; the result does not depend on them [default: what the recipe says, or all processors].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Instruction set: auto, scalar, avx2 or avx512. The same one gives the same weights, bit for bit.
+    #[arg(long, default_value = "auto", value_name = "NAME")]
+    pub(crate) isa: String,
+    /// Only say what it will cost.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Stop after this step; the schedule stays the recipe's, and --resume goes on.
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<u64>,
 }
 
 #[derive(Args)]

@@ -6,7 +6,7 @@ use harmony::Terminator;
 
 pub(crate) const DIM: &str = "\x1b[2m";
 pub(crate) const PLAIN: &str = "\x1b[0m";
-const CLEAR_LINE: &str = "\r\x1b[K";
+pub(crate) const CLEAR_LINE: &str = "\r\x1b[K";
 
 /// Shows what goes on before the first token; silent when standard error is no terminal.
 pub(crate) struct Progress {

@@ -12,6 +12,19 @@ pub(crate) enum Error {
     /// Text could not be rendered or a vocabulary lacks harmony's tokens.
     #[error(transparent)]
     Harmony(#[from] harmony::Error),
+    #[error(transparent)]
+    Train(#[from] train::Error),
+    #[error(transparent)]
+    Corpus(#[from] corpus::Error),
+    #[error("{}: holds a run already; go on with it by --resume, or choose another folder with --output", path.display())]
+    RunExists { path: PathBuf },
+    #[error(
+        "documents are too long: the last of many in a row has {found} tokens; allow more than {most} with data.document_tokens_max and train.micro_batch_tokens"
+    )]
+    DocumentsTooLong { found: usize, most: usize },
+    /// A bug of ours, whose own message stands above.
+    #[error("the thread that draws documents has stopped; the last checkpoint is whole, go on with --resume")]
+    DrawingStopped,
     #[error("{}: the vocabulary cannot be used: {source}", path.display())]
     Vocabulary { path: PathBuf, source: harmony::Error },
     #[error("{}: cannot be read: {source}; check that it exists and that you may read it", path.display())]

@@ -59,31 +59,41 @@ pub(crate) fn named_vocabulary(arguments: &VocabularyArguments) -> Result<Vocabu
 
 /// Where to compute, from `--isa` and `--threads`.
 pub(crate) fn device(arguments: &ComputeArguments) -> Result<Device, Error> {
-    let threads = match arguments.threads {
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-        Some(threads @ 1..=1024) => threads,
-        Some(threads) => {
-            return Err(Error::Option { name: "threads", found: threads.to_string(), expected: "1 to 1024".into() });
-        }
-    };
+    let threads = threads(arguments.threads)?;
     if arguments.chunk == 0 {
         return Err(Error::Option { name: "chunk", found: "0".into(), expected: "at least 1".into() });
     }
-    let isa = match arguments.isa.as_str() {
-        "auto" => IsaKind::best(),
-        "reference" => return Ok(Device::Reference),
-        name => IsaKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| Error::Option {
-            name: "isa",
-            found: name.into(),
-            expected: "auto, scalar, avx2, avx512 or reference".into(),
-        })?,
-    };
-    if !isa.is_available() {
-        let available: Vec<_> = IsaKind::available().into_iter().map(IsaKind::name).collect();
-        let available = available.join(", ");
-        return Err(model::Error::IsaUnavailable { isa: isa.name(), available }.into());
+    if arguments.isa == "reference" {
+        return Ok(Device::Reference);
     }
+    let isa = isa(&arguments.isa, "auto, scalar, avx2, avx512 or reference")?;
     Ok(Device::Cpu { isa, threads })
+}
+
+/// How many threads, from `--threads`.
+pub(crate) fn threads(asked: Option<usize>) -> Result<usize, Error> {
+    match asked {
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        Some(threads @ 1..=1024) => Ok(threads),
+        Some(threads) => {
+            Err(Error::Option { name: "threads", found: threads.to_string(), expected: "1 to 1024".into() })
+        }
+    }
+}
+
+/// An instruction set that this processor has, from `--isa`.
+pub(crate) fn isa(name: &str, expected: &str) -> Result<IsaKind, Error> {
+    if name == "auto" {
+        return Ok(IsaKind::best());
+    }
+    let named = IsaKind::ALL.into_iter().find(|kind| kind.name() == name);
+    let wrong = || Error::Option { name: "isa", found: name.into(), expected: expected.into() };
+    let isa = named.ok_or_else(wrong)?;
+    if isa.is_available() {
+        return Ok(isa);
+    }
+    let available: Vec<_> = IsaKind::available().into_iter().map(IsaKind::name).collect();
+    Err(model::Error::IsaUnavailable { isa: isa.name(), available: available.join(", ") }.into())
 }
 
 /// A whole file.

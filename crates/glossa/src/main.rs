@@ -14,6 +14,7 @@ mod logits;
 mod output;
 mod run;
 mod text;
+mod train;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ use error::Error;
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Logits(arguments) => logits::run(&arguments),
         Command::Tokenize(arguments) => text::tokenize(&arguments),

@@ -70,7 +70,7 @@ pub(crate) fn render(arguments: &RenderArguments) -> Result<(), Error> {
 }
 
 /// The first field that a conversation or a message does not have, so that nothing is dropped in silence.
-fn unknown_field(conversation: &Value) -> Option<&String> {
+pub(crate) fn unknown_field(conversation: &Value) -> Option<&String> {
     const MESSAGE: [&str; 6] = ["role", "name", "recipient", "content", "channel", "content_type"];
     let messages = conversation.get("messages").and_then(Value::as_array).into_iter().flatten();
     let of_messages = messages.filter_map(Value::as_object).flat_map(serde_json::Map::keys);

@@ -16,7 +16,7 @@ const POINTS_MAX: usize = 600;
 /// Losses below this are drawn as this: the axis is logarithmic.
 const LOSS_MIN: f64 = 1e-6;
 /// A run's steps by this are what the smoothed line forgets within.
-const MEMORIES: f64 = 50.0;
+const MEMORIES: f64 = 20.0;
 
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#57606a}.title{font-size:15px;font-weight:600}\
 .grid{stroke:#8b949e;stroke-opacity:.3}.axis{stroke:#8b949e}.steps{fill:none;stroke:#2f81f7;stroke-opacity:.3}\
@@ -115,12 +115,12 @@ fn draw_legend(out: &mut String, lines: &[Line], validation: &[(f64, f64)]) {
     let mut entries = vec![("mean", "training".to_owned())];
     if let Some((_, loss)) = validation.last() {
         let accuracy = lines.iter().rev().find_map(|line| line.validation_accuracy);
-        let share = accuracy.map_or(String::new(), |share| format!(", {:.1} % of tokens right", 100.0 * share));
-        entries.push(("validation", format!("validation, {loss:.3} at the end{share}")));
+        let share = accuracy.map_or(String::new(), |share| format!(", {:.1} % right", 100.0 * share));
+        entries.push(("validation", format!("validation, at the end {loss:.3}{share}")));
     }
     for ((class, words), row) in entries.iter().zip(0u8..) {
         let y = TOP + 14.0 + 18.0 * f64::from(row);
-        let x = WIDTH - RIGHT - 330.0;
+        let x = WIDTH - RIGHT - 340.0;
         let _ = writeln!(out, "<path class=\"{class}\" d=\"M{x} {}h24\"/>", y - 4.0);
         let _ = writeln!(out, "<text x=\"{}\" y=\"{y}\">{words}</text>", x + 32.0);
     }
@@ -144,13 +144,17 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.iter().rev().step_by(stride).rev().copied().collect()
 }
 
-/// 1, 2 and 5 times powers of ten within the limits, or evenly spaced numbers if those would be few.
+/// Round numbers within the limits: few of each power of ten if there are many powers, more if few, and evenly spaced ones
+/// if the limits are close.
 fn loss_ticks(lowest: f64, highest: f64) -> Vec<f64> {
     let powers = lowest.log10().floor() as i32..=highest.log10().ceil() as i32;
-    // Written out and read, so that 0.1 is 0.1 and not a product that is nearly so.
-    let tick = |power: i32| ["1", "2", "5"].map(|digit| format!("{digit}e{power}").parse::<f64>().unwrap_or(1.0));
-    let ticks: Vec<f64> = powers.flat_map(tick).filter(|tick| (lowest..=highest).contains(tick)).collect();
-    if ticks.len() >= 4 { ticks } else { even_ticks(lowest, highest, 6.0) }
+    let ticks = |digits: &[&str]| -> Vec<f64> {
+        // Written out and read, so that 0.1 is 0.1 and not a product that is nearly so.
+        let tick = |power: i32| digits.iter().map(move |digit| format!("{digit}e{power}").parse().unwrap_or(1.0));
+        powers.clone().flat_map(tick).filter(|tick| (lowest..=highest).contains(tick)).collect()
+    };
+    let choices = [ticks(&["1", "2", "5"]), ticks(&["1", "1.5", "2", "3", "4", "6", "8"])];
+    choices.into_iter().find(|ticks| ticks.len() >= 4).unwrap_or_else(|| even_ticks(lowest, highest, 6.0))
 }
 
 /// About so many round numbers, evenly spaced within the limits.
@@ -220,6 +224,7 @@ mod tests {
     #[test]
     fn ticks_are_round_numbers() {
         assert_eq!(loss_ticks(0.04, 8.0), [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0]);
+        assert_eq!(loss_ticks(1.1, 7.0), [1.5, 2.0, 3.0, 4.0, 6.0]);
         assert_eq!(loss_ticks(0.31, 0.36), [0.31, 0.32, 0.33, 0.34, 0.35, 0.36]);
         assert_eq!(even_ticks(0.0, 3000.0, 8.0), [0.0, 500.0, 1000.0, 1500.0, 2000.0, 2500.0, 3000.0]);
     }

@@ -87,8 +87,8 @@ pub struct Data {
     /// Files of conversations to measure on.
     #[serde(default)]
     pub validation: Vec<PathBuf>,
-    /// A tokenizer.json, relative to the recipe's folder. Without it: of the corpus, one trimmed to it; of conversations, the
-    /// released o200k_harmony.
+    /// A tokenizer.json, relative to the recipe's folder. Without it the corpus has one that is trimmed to it; conversations
+    /// need one.
     pub tokenizer: Option<PathBuf>,
     /// Longer documents are left out. Without it: as long as context and micro-batch allow.
     pub document_tokens_max: Option<usize>,

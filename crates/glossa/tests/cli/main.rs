@@ -7,6 +7,7 @@ mod logits;
 mod run;
 mod streams;
 mod text;
+mod train;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -175,6 +175,8 @@ fn check_data(bounds: &Bounds<'_>, data: &Data, document_tokens_max: usize) -> R
         let holds = (2..=document_tokens_max).contains(limit);
         bounds.holds(holds, "data.document_tokens_max", limit, &allowed)?;
     }
+    let needed = corpus.is_some() || tokenizer.is_some();
+    bounds.holds(needed, "data.tokenizer", "nothing", "a tokenizer.json beside data.conversations")?;
     let Some(CorpusData { seed: _, vocabulary_size, vocabulary_items, mixture }) = corpus else { return Ok(()) };
     let files = validation.len();
     bounds.holds(

@@ -92,7 +92,7 @@ fn only_what_decides_the_course_is_in_the_digest() {
 
 #[test]
 fn wrong_values_are_named_with_what_is_allowed() {
-    let cases: [(&str, &str, &[&str]); 18] = [
+    let cases: [(&str, &str, &[&str]); 19] = [
         ("hidden_size = 192", "hidden_size = 100", &["model.hidden_size is 100", "a multiple of 32"]),
         ("intermediate_size = 128", "intermediate_size = 0", &["model.intermediate_size is 0"]),
         ("layers = 4", "layers = 0", &["model.layers is 0", "1 to 4096"]),
@@ -113,6 +113,7 @@ fn wrong_values_are_named_with_what_is_allowed() {
         ("\"runs/one\"", "\"\"", &["train.output is nothing", "a folder"]),
         ("[data]", "[data]\nconversations = [\"a\"]", &["data is both", "either"]),
         ("corpus = { seed = 5, vocabulary_size = 2048 }", "", &["data is neither"]),
+        ("corpus = { seed = 5, vocabulary_size = 2048 }", "conversations = [\"a\"]", &["data.tokenizer is nothing"]),
         ("[data]", "[data]\ndocument_tokens_max = 5000", &["data.document_tokens_max is 5000", "2 to 4096"]),
         ("= 2048 }", "= 2048, mixture = { story = 2000000 } }", &["data.corpus.mixture.story is 2000000"]),
     ];
