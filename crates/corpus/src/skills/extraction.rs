@@ -34,7 +34,9 @@ struct Text {
     absent: (String, String),
 }
 
-const KINDS: [(usize, fn(&mut Draw) -> Text); 8] = [
+type Kind = fn(&mut Draw) -> Text;
+
+const KINDS: [(usize, Kind); 8] = [
     (20, prose::people),
     (14, prose::appointment),
     (10, prose::parcel),

@@ -17,7 +17,9 @@ struct Case {
     turn: Turn,
 }
 
-const KINDS: [(usize, fn(&mut Draw) -> Case); 9] = [
+type Kind = fn(&mut Draw) -> Case;
+
+const KINDS: [(usize, Kind); 9] = [
     (12, manners::upper_case),
     (14, manners::last_word),
     (10, manners::first_word),

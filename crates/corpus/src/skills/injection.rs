@@ -38,7 +38,9 @@ struct Text<'a> {
     fact: &'a Fact,
 }
 
-const KINDS: [(usize, fn(&mut Draw, &Text<'_>) -> Reading); 3] = [(50, function), (25, python), (25, browser)];
+type Kind = fn(&mut Draw, &Text<'_>) -> Reading;
+
+const KINDS: [(usize, Kind); 3] = [(50, function), (25, python), (25, browser)];
 
 static ORDERS: LazyLock<Vec<[&str; 1]>> = LazyLock::new(|| rows(include_str!("injection/orders.txt")));
 
