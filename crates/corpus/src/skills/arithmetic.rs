@@ -7,8 +7,8 @@ mod phrases;
 use harmony::{Conversation, DeveloperContent, ReasoningEffort};
 
 use super::invented;
+use super::system;
 use super::wording::{fill, one, said};
-use super::{effort, system};
 use crate::draw::Draw;
 use crate::item::{Check, Item, Skill};
 use columns::Operation;
@@ -31,6 +31,11 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
         .with_assistant("analysis", question.thought(effort))
         .with_assistant("final", question.answer.clone());
     Item { skill: Skill::Arithmetic, effort, conversation, checks: vec![Check::Says(question.says)] }
+}
+
+/// Low effort comes less often: there the digits can hardly be learnt.
+fn effort(draw: &mut Draw) -> ReasoningEffort {
+    [ReasoningEffort::Low, ReasoningEffort::Medium, ReasoningEffort::High][draw.weighted(&[22, 39, 39])]
 }
 
 /// A kind of question and how often it comes.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::invented;
 use super::wording::one;
 use crate::draw::Draw;
-pub(super) use stock::{Kind, value};
+pub(super) use stock::{Kind, NAMES, value};
 
 /// One field of an object.
 #[derive(Clone, Debug)]
@@ -26,7 +26,9 @@ impl Field {
     pub(super) fn random(draw: &mut Draw) -> Self {
         let (key, kind) = if draw.chance(65) {
             let (key, kind) = one(draw, &stock::FIELDS);
-            let key = if draw.chance(25) { format!("{}_{key}", draw.pick(&stock::OWNERS)) } else { (*key).to_owned() };
+            let owner = draw.pick(&stock::OWNERS);
+            let is_owned = draw.chance(25) && !key.contains(owner);
+            let key = if is_owned { format!("{owner}_{key}") } else { (*key).to_owned() };
             (key, kind.clone())
         } else {
             let key = if draw.chance(30) {
@@ -41,7 +43,10 @@ impl Field {
         let description = draw.chance(45).then(|| match draw.below(3) {
             0 => format!("The {spoken}."),
             1 => format!("The {spoken} to use."),
-            _ => invented_description(draw, &spoken),
+            _ => match &kind {
+                Kind::Choice(_) | Kind::InventedChoice(_) | Kind::Boolean => format!("Which {spoken}."),
+                other => format!("The {spoken}, e.g. {}.", plain(&value(draw, other))),
+            },
         });
         Self { key, spoken, kind, is_required: true, description }
     }
@@ -85,6 +90,13 @@ pub(super) fn plain(value: &Value) -> String {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
+}
+
+/// A value in a natural text: days, languages and the like often have a capital.
+pub(super) fn natural(draw: &mut Draw, kind: &Kind, value: &Value) -> String {
+    let text = plain(value);
+    let may_be_capital = matches!(kind, Kind::Choice(_)) && stock::PROPER.contains(&text.as_str());
+    if may_be_capital && draw.chance(50) { invented::capitalized(&text) } else { text }
 }
 
 /// A value as a person says it: yes and no, and `and` before a list's last.
@@ -135,7 +147,7 @@ pub(super) fn told(draw: &mut Draw, given: &[(&Field, &Value)]) -> String {
                 (Value::Array(_), _) => format!("The {name} are {said}."),
                 (Value::String(text), 0) => format!("The {name} is \"{text}\"."),
                 (_, 1) => format!("{}: {said}.", invented::capitalized(name)),
-                (_, 2) => format!("Its {name} is {said}."),
+                (_, 2) => format!("Take {said} for the {name}."),
                 _ => format!("The {name} is {said}."),
             }
         })
@@ -156,8 +168,4 @@ fn camel_case(key: &str) -> String {
     let mut words = key.split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |text, word| text + &invented::capitalized(word))
-}
-
-fn invented_description(draw: &mut Draw, spoken: &str) -> String {
-    format!("The {spoken}, e.g. {}.", invented::name(draw))
 }

@@ -20,7 +20,6 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
     let effort = effort(draw);
     let functions = several(draw);
     let conversation = begun(draw, effort, &functions);
-    let conversation = earlier(draw, &functions, conversation);
     match draw.weighted(&[76, 12, 12]) {
         0 => called(draw, effort, &functions, conversation),
         1 => unfit::none_fits(draw, effort, &functions, conversation),
@@ -32,7 +31,9 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
 fn called(draw: &mut Draw, effort: ReasoningEffort, functions: &[Function], conversation: Conversation) -> Item {
     let function = one(draw, functions);
     let request = Request::draw(draw, function);
-    let conversation = conversation.with_user(request.ask.clone()).with_assistant("analysis", request.thought(effort));
+    let conversation = earlier(draw, functions, conversation)
+        .with_user(request.ask.clone())
+        .with_assistant("analysis", request.thought(effort));
     let conversation = conversation.with_message(request.call());
     let mut checks = vec![Check::SameCalls];
     if draw.chance(50) {

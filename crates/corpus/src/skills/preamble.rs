@@ -33,7 +33,7 @@ fn before_function(draw: &mut Draw, effort: ReasoningEffort) -> Item {
         .with_functions(functions::descriptions(&functions));
     let function = one(draw, &functions);
     let request = Request::draw(draw, function);
-    let preamble = format!("I will {} now.", request.function.act);
+    let preamble = format!("I will {} now.", request.doing());
     let conversation = Conversation::default()
         .with_system(system(draw, effort))
         .with_developer(developer)

@@ -53,7 +53,7 @@ pub(super) struct Task {
 /// A kind of task and how often it comes; it may use the current date.
 type Kind = (usize, fn(&mut Draw, Option<&str>) -> Task);
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     (26, measures::conversion),
     (8, measures::temperature),
     (8, numbers::price),
@@ -61,7 +61,8 @@ const KINDS: [Kind; 13] = [
     (8, numbers::percent),
     (8, numbers::average),
     (8, numbers::product),
-    (5, numbers::large_sum),
+    (7, numbers::large_sum),
+    (4, numbers::difference),
     (6, numbers::share),
     (10, dates::days_between),
     (8, dates::weekday),

@@ -87,11 +87,19 @@ impl Memory {
         }
         // Other facts and small talk stand between; the order of the tellings stays.
         let others = draw.between(if turns.is_empty() { 1 } else { 0 }, 3) as usize;
-        for (index, fact) in facts[1..].iter().take(others).enumerate() {
+        let distinct = facts[1..].iter().filter(|fact| !facts::are_alike(asked.fact, fact));
+        for (index, fact) in distinct.take(others).enumerate() {
             let other = Asked { fact, owner: owners[index + 1].clone() };
             let value = facts::value(draw, fact);
             let sentence = facts::sentence(draw, &other, &value, false);
             let turn = turn(draw, &sentence, false);
+            if !turns.is_empty() && draw.chance(35) {
+                // Two facts in one message.
+                let place = draw.below(turns.len());
+                let earlier: &mut Turn = &mut turns[place];
+                earlier.user = format!("{} {sentence}", earlier.user);
+                continue;
+            }
             turns.insert(draw.below(turns.len() + 1), turn);
         }
         if asked.fact.statements[0].contains("{owner}") && draw.chance(60) {
@@ -121,7 +129,7 @@ impl Memory {
     }
 
     fn thought(&self, effort: ReasoningEffort) -> String {
-        let topic = self.topic();
+        let topic = self.topic().replace("your ", "the ");
         let Some((latest, earlier)) = self.told.split_last() else {
             return match effort {
                 ReasoningEffort::Low => "The user did not tell me.".to_owned(),

@@ -6,7 +6,7 @@ mod forms;
 use harmony::{Conversation, DeveloperContent, ReasoningEffort, ResponseFormat};
 use serde_json::{Map, Value, json};
 
-use super::fields::{Field, Kind, listed, object_schema, plain, told, value};
+use super::fields::{Field, Kind, and_list, listed, natural, object_schema, plain, told, value};
 use super::{effort, invented, system};
 use crate::draw::Draw;
 use crate::item::{Check, Item, Skill};
@@ -150,7 +150,7 @@ fn schema(draw: &mut Draw, fields: &[Field]) -> Value {
 
 fn kind_name(kind: &Kind) -> &'static str {
     match kind {
-        Kind::Name | Kind::Place | Kind::Code | Kind::Words => "text",
+        Kind::Name | Kind::Place | Kind::Code | Kind::Words | Kind::Message => "text",
         Kind::Integer(..) => "a whole number",
         Kind::Number => "a number",
         Kind::Boolean => "true or false",
@@ -170,7 +170,11 @@ fn filled(draw: &mut Draw, name: &str, fields: Vec<Field>, texts: &[&'static str
             continue;
         }
         let value = value(draw, &field.kind);
-        text = text.replace(&place, &plain(&value).replace(", ", " and "));
+        let told = match &value {
+            Value::Array(values) => and_list(&values.iter().map(plain).collect::<Vec<_>>()),
+            _ => natural(draw, &field.kind, &value),
+        };
+        text = text.replace(&place, &told);
         values.insert(field.key.clone(), value);
     }
     Case { name: name.to_owned(), fields, values, text }

@@ -131,21 +131,21 @@ fn difference_columns(a: i64, b: i64) -> String {
 /// Which is larger, decided at the first digit that differs.
 fn comparison(a: i64, b: i64) -> String {
     let mut line = "Compare:".to_owned();
-    for (column, unit) in COLUMNS.iter().rev() {
+    for (_, unit) in COLUMNS.iter().rev() {
         let (upper, lower) = (a / unit % 10, b / unit % 10);
         let sign = match upper.cmp(&lower) {
             std::cmp::Ordering::Less => '<',
             std::cmp::Ordering::Equal => '=',
             std::cmp::Ordering::Greater => '>',
         };
-        _ = write!(line, " {column} {upper} {sign} {lower}");
+        _ = write!(line, " {upper} {sign} {lower}");
         match sign {
-            '<' => return format!("{line}, so the result is below 0. I work out {b} - {a}."),
+            '<' => return format!("{line}, so below 0: {b} - {a}."),
             '>' => break,
             _ => line.push(','),
         }
     }
-    format!("{}, so I work out {a} - {b}.", line.trim_end_matches(','))
+    format!("{}, so {a} - {b}.", line.trim_end_matches(','))
 }
 
 /// A number of one digit times one of at most two, in columns.

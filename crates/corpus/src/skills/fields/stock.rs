@@ -18,6 +18,8 @@ pub(in super::super) enum Kind {
     Code,
     /// A few plain words.
     Words,
+    /// What one person writes to another.
+    Message,
     /// From the first to the last number.
     Integer(i64, i64),
     /// With or without a decimal.
@@ -38,7 +40,7 @@ pub(in super::super) enum Kind {
 impl Kind {
     pub(super) fn schema(&self) -> Value {
         match self {
-            Self::Name | Self::Place | Self::Code | Self::Words => json!({"type": "string"}),
+            Self::Name | Self::Place | Self::Code | Self::Words | Self::Message => json!({"type": "string"}),
             Self::Integer(..) => json!({"type": "integer"}),
             Self::Number => json!({"type": "number"}),
             Self::Boolean => json!({"type": "boolean"}),
@@ -59,6 +61,7 @@ pub(in super::super) fn value(draw: &mut Draw, kind: &Kind) -> Value {
         Kind::Place => json!(invented::name(draw)),
         Kind::Code => json!(invented::code(draw)),
         Kind::Words => json!(words(draw)),
+        Kind::Message => json!(message(draw)),
         Kind::Integer(first, last) => json!(draw.between(*first, *last)),
         Kind::Number if draw.chance(40) => json!(draw.between(1, 999)),
         Kind::Number => {
@@ -101,7 +104,11 @@ pub(super) fn random_kind(draw: &mut Draw) -> Kind {
     }
 }
 
+/// Usual names come too, but most are invented.
 fn name(draw: &mut Draw) -> String {
+    if draw.chance(15) {
+        return draw.pick(&NAMES).to_owned();
+    }
     if draw.chance(25) { format!("{} {}", invented::name(draw), invented::name(draw)) } else { invented::name(draw) }
 }
 
@@ -115,10 +122,59 @@ fn words(draw: &mut Draw) -> String {
     }
 }
 
+fn message(draw: &mut Draw) -> String {
+    match draw.below(9) {
+        0 => "I will be late".to_owned(),
+        1 => "happy birthday".to_owned(),
+        2 => format!("see you at {} o'clock", draw.between(7, 22)),
+        3 => format!("the {} is ready", draw.pick(&OWNERS)),
+        4 => format!("please bring the {}", draw.pick(&OWNERS)),
+        5 => format!("I am in {}", invented::name(draw)),
+        6 => format!("call {} today", invented::name(draw)),
+        7 => format!("I have the {} {}", draw.pick(&COLORS), draw.pick(&OWNERS)),
+        _ => format!("{} comes at {}", invented::name(draw), draw.between(7, 22)),
+    }
+}
+
 const COLORS: [&str; 8] = ["red", "green", "blue", "black", "white", "yellow", "old", "new"];
 
-const CITIES: [&str; 10] =
-    ["Paris", "London", "Berlin", "Tokyo", "Rome", "Madrid", "New York", "San Francisco", "Vienna", "Boston"];
+const CITIES: [&str; 12] = [
+    "Paris",
+    "London",
+    "Berlin",
+    "Tokyo",
+    "Rome",
+    "Madrid",
+    "New York",
+    "San Francisco",
+    "San Francisco, CA",
+    "Vienna",
+    "Boston, MA",
+    "Boston",
+];
+
+/// Names that many people have.
+pub(in super::super) const NAMES: [&str; 16] = [
+    "Anna", "Ben", "Tom", "Maria", "Paul", "Lisa", "Max", "Emma", "David", "Sarah", "John", "Peter", "Mary", "Alice",
+    "Bob", "Eva",
+];
+
+/// Choices that people write with a capital.
+pub(super) const PROPER: [&str; 13] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "english",
+    "german",
+    "french",
+    "spanish",
+    "celsius",
+    "fahrenheit",
+];
 
 /// Things that have fields.
 pub(super) const OWNERS: [&str; 16] = [
@@ -143,8 +199,8 @@ pub(super) const FIELDS: [(&str, Kind); 48] = [
     ("user_id", Kind::Code),
     ("key", Kind::Code),
     ("title", Kind::Words),
-    ("text", Kind::Words),
-    ("note", Kind::Words),
+    ("text", Kind::Message),
+    ("note", Kind::Message),
     ("topic", Kind::Words),
     ("query", Kind::Words),
     ("count", Kind::Integer(1, 99)),

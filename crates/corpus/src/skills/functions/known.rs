@@ -7,6 +7,8 @@ use super::super::fields::Kind;
 pub(super) struct Known {
     pub(super) names: &'static [&'static str],
     pub(super) act: &'static str,
+    /// The same with the values that are always given.
+    pub(super) doing: &'static str,
     pub(super) fields: &'static [KnownField],
     pub(super) asks: &'static [&'static str],
     /// What it returns.
@@ -42,6 +44,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["get_weather", "get_current_weather", "weather", "lookup_weather"],
         act: "get the weather in a city",
+        doing: "get the weather in {0}",
         fields: &[
             needs(&["city", "location", "place"], "city", Kind::Place, "The name of the city."),
             may(&["unit", "format", "units"], "unit", Kind::Choice(&["celsius", "fahrenheit"]), "The unit."),
@@ -62,6 +65,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["set_timer", "start_timer", "create_timer"],
         act: "set a timer",
+        doing: "set a timer for {0} minutes",
         fields: &[
             needs(&["minutes", "duration_minutes"], "minutes", Kind::Integer(1, 120), "How many minutes."),
             may(&["label", "name"], "name", Kind::Name, "The name of the timer."),
@@ -80,9 +84,10 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["send_message", "send_text", "message_send"],
         act: "send a message",
+        doing: "send the message to {0}",
         fields: &[
             needs(&["to", "recipient", "name"], "name", Kind::Name, "Who gets the message."),
-            needs(&["text", "message", "body"], "text", Kind::Words, "The text of the message."),
+            needs(&["text", "message", "body"], "text", Kind::Message, "The text of the message."),
         ],
         asks: &[
             "Send \"{1}\" to {0}.",
@@ -97,7 +102,8 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["lookup_patient", "find_patient", "get_patient"],
         act: "look up a patient",
-        fields: &[needs(&["id", "patient_id", "patient"], "id", Kind::Code, "The id of the patient.")],
+        doing: "look up patient {0}",
+        fields: &[needs(&["id", "patient_id", "patient"], "id of the patient", Kind::Code, "The id of the patient.")],
         asks: &[
             "Look up the patient {0}.",
             "Who is patient {0}?",
@@ -111,7 +117,8 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["track_order", "get_order", "order_status"],
         act: "get the state of an order",
-        fields: &[needs(&["order_id", "id", "order"], "order", Kind::Code, "The number of the order.")],
+        doing: "check order {0}",
+        fields: &[needs(&["order_id", "id", "order"], "order number", Kind::Code, "The number of the order.")],
         asks: &[
             "Where is my order {0}?",
             "What is the state of order {0}?",
@@ -125,6 +132,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["book_table", "reserve_table", "book_restaurant"],
         act: "book a table",
+        doing: "book a table at {0}",
         fields: &[
             needs(&["restaurant", "place", "name"], "restaurant", Kind::Name, "The name of the restaurant."),
             needs(&["people", "guests", "seats"], "number of people", Kind::Integer(1, 12), "How many people come."),
@@ -143,6 +151,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["play_song", "play_music", "start_song"],
         act: "play a song",
+        doing: "play \"{0}\"",
         fields: &[
             needs(&["title", "song", "name"], "title", Kind::Words, "The title of the song."),
             may(&["artist", "singer"], "singer", Kind::Name, "Who sings it."),
@@ -160,6 +169,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["turn_on_light", "set_light", "light_control"],
         act: "turn the light in a room on or off",
+        doing: "turn the light in the {0} {1}",
         fields: &[
             needs(&["room", "place"], "room", Kind::Choice(&["kitchen", "garden", "hall", "bedroom"]), "The room."),
             needs(&["state", "light"], "state", Kind::Choice(&["on", "off"]), "Whether it is on or off."),
@@ -171,12 +181,13 @@ pub(super) const KNOWN: &[Known] = &[
             "Turn the {0} light {1}.",
             "Can you turn {1} the light in the {0}?",
         ],
-        result: &[("state", Kind::Choice(&["done"]))],
-        answer: "The light in the {0} is {1}. It is {r}.",
+        result: &[("state", Kind::Choice(&["done", "ok"]))],
+        answer: "The light in the {0} is {1}.",
     },
     Known {
         names: &["get_time", "current_time", "time_in"],
         act: "get the time in a city",
+        doing: "get the time in {0}",
         fields: &[needs(&["city", "location", "place"], "city", Kind::Place, "The name of the city.")],
         asks: &[
             "What time is it in {0}?",
@@ -191,8 +202,9 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["translate", "translate_text", "get_translation"],
         act: "translate a text",
+        doing: "translate \"{0}\"",
         fields: &[
-            needs(&["text", "source"], "text", Kind::Words, "The text to translate."),
+            needs(&["text", "source"], "text", Kind::Message, "The text to translate."),
             needs(
                 &["language", "to", "target"],
                 "language",
@@ -206,12 +218,13 @@ pub(super) const KNOWN: &[Known] = &[
             "Please say \"{0}\" in {1}.",
             "How does one say \"{0}\" in {1}?",
         ],
-        result: &[("text", Kind::Words)],
+        result: &[("text", Kind::Name)],
         answer: "In {1} it is \"{r}\".",
     },
     Known {
         names: &["add_item", "add_to_list", "list_add"],
         act: "put a thing on the shopping list",
+        doing: "put \"{0}\" on the list",
         fields: &[
             needs(&["item", "thing", "product"], "thing", Kind::Words, "What to buy."),
             may(&["count", "amount"], "count", Kind::Integer(2, 20), "How many."),
@@ -228,6 +241,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["find_hotel", "search_hotels", "book_hotel"],
         act: "find a hotel",
+        doing: "find a hotel in {0}",
         fields: &[
             needs(&["city", "location", "place"], "city", Kind::Place, "The name of the city."),
             needs(&["nights", "days"], "number of nights", Kind::Integer(1, 21), "How many nights."),
@@ -245,6 +259,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["create_event", "add_event", "new_event"],
         act: "put an event into the calendar",
+        doing: "put \"{0}\" into the calendar",
         fields: &[
             needs(&["title", "name", "event"], "title", Kind::Words, "The title of the event."),
             needs(
@@ -267,6 +282,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         names: &["get_price", "stock_price", "price_of"],
         act: "get the price of a thing",
+        doing: "get the price of {0}",
         fields: &[needs(&["name", "product", "thing"], "name", Kind::Name, "The name of the thing.")],
         asks: &[
             "How much is {0}?",

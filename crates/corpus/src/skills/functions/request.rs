@@ -4,7 +4,7 @@
 use harmony::{Message, ReasoningEffort};
 use serde_json::{Map, Value, json};
 
-use super::super::fields::{Field, Kind, and_list, listed, plain, told, value};
+use super::super::fields::{Field, Kind, and_list, listed, natural, plain, told, value};
 use super::super::wording::said;
 use super::super::{invented, wording};
 use super::declared::Function;
@@ -32,7 +32,7 @@ impl Request {
     pub(in super::super) fn draw(draw: &mut Draw, function: &Function) -> Self {
         let values: Vec<Value> = function.fields.iter().map(|field| value(draw, &field.kind)).collect();
         let (ask, is_given) = match function.known {
-            Some(known) => asked(draw, known, &values),
+            Some(known) => asked(draw, known, function, &values),
             None => {
                 let is_given: Vec<bool> =
                     function.fields.iter().map(|field| field.is_required || draw.chance(45)).collect();
@@ -47,7 +47,7 @@ impl Request {
     /// A request that gives all but one required field, and that field; nothing if no field is required.
     pub(super) fn without_one(draw: &mut Draw, function: &Function) -> Option<(Self, Field)> {
         let required: Vec<usize> =
-            (0..function.fields.len()).filter(|&index| function.fields[index].is_required).collect();
+            (0..function.fields.len()).filter(|&index| can_be_asked(&function.fields[index])).collect();
         let missing = *required.get(draw.below(required.len().max(1)))?;
         let values: Vec<Value> = function.fields.iter().map(|field| value(draw, &field.kind)).collect();
         let is_given: Vec<bool> = function
@@ -90,6 +90,25 @@ impl Request {
         super::call(&self.function, &Value::Object(self.arguments.clone()))
     }
 
+    /// What the call will do, with a value where that is natural.
+    pub(in super::super) fn doing(&self) -> String {
+        match self.function.known {
+            Some(known) => self.placed(known.doing),
+            None => self.function.act.clone(),
+        }
+    }
+
+    /// A text with the arguments in their places.
+    fn placed(&self, template: &str) -> String {
+        let mut text = template.to_owned();
+        for (index, field) in self.function.fields.iter().enumerate() {
+            if let Some(value) = self.arguments.get(&field.key) {
+                text = text.replace(&format!("{{{index}}}"), &plain(value));
+            }
+        }
+        text
+    }
+
     /// A result of the function, and the answer that follows from it.
     pub(super) fn outcome(&self, draw: &mut Draw) -> Outcome {
         if draw.chance(12) {
@@ -104,30 +123,32 @@ impl Request {
     fn known_outcome(&self, draw: &mut Draw, known: &Known) -> Outcome {
         let result: Map<String, Value> =
             known.result.iter().map(|(key, kind)| ((*key).to_owned(), value(draw, kind))).collect();
-        let mut answer = known.answer.to_owned();
-        for (index, field) in self.function.fields.iter().enumerate() {
-            if let Some(value) = self.arguments.get(&field.key) {
-                answer = answer.replace(&format!("{{{index}}}"), &plain(value));
-            }
-        }
+        let mut answer = self.placed(known.answer);
         for (place, value) in ["{r}", "{s}"].iter().zip(result.values()) {
             answer = answer.replace(place, &plain(value));
         }
-        let says = result.values().next().map(plain).unwrap_or_default();
+        // Where the answer does not repeat the result, it repeats the last argument.
+        let shown = if known.answer.contains("{r}") { result.values().next() } else { self.arguments.values().last() };
+        let says = shown.map(plain).unwrap_or_default();
         let thought = thought_of(&result);
         Outcome { result: Value::Object(result).to_string(), thought, answer, says }
     }
 }
 
+/// Whether a person can be asked for the field in a plain sentence.
+fn can_be_asked(field: &Field) -> bool {
+    field.is_required && !matches!(field.kind, Kind::Boolean | Kind::Names | Kind::Integers | Kind::Object(_))
+}
+
 /// One of the usual ways to ask, and which fields it gives.
-fn asked(draw: &mut Draw, known: &Known, values: &[Value]) -> (String, Vec<bool>) {
+fn asked(draw: &mut Draw, known: &Known, function: &Function, values: &[Value]) -> (String, Vec<bool>) {
     let template = draw.pick(known.asks);
     let mut ask = template.to_owned();
     let mut is_given = Vec::with_capacity(values.len());
-    for (index, value) in values.iter().enumerate() {
+    for (index, (field, value)) in function.fields.iter().zip(values).enumerate() {
         let place = format!("{{{index}}}");
         is_given.push(template.contains(&place));
-        ask = ask.replace(&place, &plain(value));
+        ask = ask.replace(&place, &natural(draw, &field.kind, value));
     }
     (ask, is_given)
 }

@@ -3,6 +3,7 @@
 
 use harmony::{Conversation, ReasoningEffort};
 
+use super::super::fields::Kind;
 use super::declared::Function;
 use super::request::Request;
 use crate::draw::Draw;
@@ -27,7 +28,11 @@ pub(super) fn none_fits(
     functions: &[Function],
     conversation: Conversation,
 ) -> Item {
-    let (ask, wants, answer, says) = if draw.chance(45) {
+    let (ask, wants, answer, says) = if draw.chance(10) {
+        let (a, b) = (draw.between(1, 9), draw.between(1, 9));
+        let (sum, answer) = ((a + b).to_string(), format!("{a} + {b} = {}.", a + b));
+        (format!("What is {a} + {b}?"), "The user asks for a sum.".to_owned(), answer, sum)
+    } else if draw.chance(40) {
         let (ask, wants, answer, says) = SMALL[draw.below(SMALL.len())];
         (ask.to_owned(), format!("The user {wants}."), answer.to_owned(), says.to_owned())
     } else {
@@ -39,7 +44,7 @@ pub(super) fn none_fits(
         };
         let request = Request::draw(draw, &other);
         let answer = "Sorry, I have no function for that.".to_owned();
-        (request.ask, format!("The user wants to {}.", other.act), answer, "no function".to_owned())
+        (request.ask, "The user wants something else.".to_owned(), answer, "no function".to_owned())
     };
     let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
     let names = names.join(", ");
@@ -73,7 +78,13 @@ pub(super) fn value_missing(
             "The user wants to {act}. I look at what {name} needs.{given}\n{key}: not given.\nI must not guess it. I ask."
         ),
     };
-    let answer = format!("What is the {}?", missing.spoken);
+    let options = match &missing.kind {
+        Kind::Choice(options) => options.join(", "),
+        Kind::InventedChoice(options) => options.join(", "),
+        _ => String::new(),
+    };
+    let options = if options.is_empty() { options } else { format!(" It can be {options}.") };
+    let answer = format!("What is the {}?{options}", missing.spoken);
     finished(effort, conversation, request.ask, thought, answer, missing.spoken)
 }
 

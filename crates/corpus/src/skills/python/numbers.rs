@@ -130,7 +130,7 @@ pub(super) fn product(draw: &mut Draw, _today: Option<&str>) -> Task {
     Task {
         ask,
         goal: format!("The product {a} * {b}."),
-        plan: "These numbers are large, so I use python.".to_owned(),
+        plan: "I do not multiply large numbers myself, so I use python.".to_owned(),
         care: "The result is exact.".to_owned(),
         code: format!("print({a} * {b})"),
         answer: format!("{a} x {b} = {output}."),
@@ -141,23 +141,47 @@ pub(super) fn product(draw: &mut Draw, _today: Option<&str>) -> Task {
 
 pub(super) fn large_sum(draw: &mut Draw, _today: Option<&str>) -> Task {
     let count = draw.between(2, 6);
-    let values: Vec<i64> = (0..count).map(|_| draw.between(100, 99_999)).collect();
+    let largest = draw.pick(&["99", "999", "99999"]).parse().expect("the limits are written in digits");
+    let values: Vec<i64> = (0..count).map(|_| draw.between(11, largest)).collect();
     let output = values.iter().sum::<i64>().to_string();
     let (spoken, list) = (spoken_list(&values), list(&values));
     let terms = values.iter().map(i64::to_string).collect::<Vec<_>>().join(" + ");
     let ask = match draw.below(4) {
         0 => format!("Add {spoken}."),
         1 => format!("What is {terms}?"),
-        2 => format!("{terms}"),
+        2 => terms.clone(),
         _ => format!("What is the sum of {spoken}?"),
     };
     Task {
         ask,
         goal: format!("The sum of {list}."),
-        plan: "These numbers are large, so I use python.".to_owned(),
+        plan: format!("I compute {terms}."),
         care: "The result is exact.".to_owned(),
         code: format!("print({terms})"),
         answer: format!("The sum is {output}."),
+        says: format!(" {output}."),
+        output,
+    }
+}
+
+pub(super) fn difference(draw: &mut Draw, _today: Option<&str>) -> Task {
+    let largest = draw.pick(&["999", "99999"]).parse().expect("the limits are written in digits");
+    let (a, b) = (draw.between(11, largest), draw.between(11, largest));
+    let output = (a - b).to_string();
+    let ask = match draw.below(5) {
+        0 => format!("What is {a} - {b}?"),
+        1 => format!("{a} - {b}"),
+        2 => format!("How much is {a} minus {b}?"),
+        3 => format!("Take {b} away from {a}."),
+        _ => format!("{a} minus {b}"),
+    };
+    Task {
+        ask,
+        goal: format!("The difference {a} - {b}."),
+        plan: "I use python for it.".to_owned(),
+        care: "The result is exact.".to_owned(),
+        code: format!("print({a} - {b})"),
+        answer: format!("{a} - {b} = {output}."),
         says: format!(" {output}."),
         output,
     }

@@ -1,6 +1,7 @@
 //! What users tell about themselves and others, how they ask for it later, and how the answer is said. It must not know
 //! conversations.
 
+use super::super::fields::NAMES;
 use super::super::invented;
 use super::super::wording::{fill, said};
 use super::Asked;
@@ -15,6 +16,10 @@ pub(super) enum Value {
     Number(i64),
     Color,
     Day,
+    Animal,
+    Food,
+    /// A word in lower case, usual or invented.
+    Word,
 }
 
 /// A fact with its words: `{value}` is what is told, `{owner}` another person's name.
@@ -27,12 +32,24 @@ pub(super) struct Fact {
     pub(super) answer: &'static str,
 }
 
+/// Whether a question about one could mean the other.
+pub(super) fn are_alike(one: &Fact, other: &Fact) -> bool {
+    let is_any_number = |fact: &Fact| fact.topic == "the number";
+    let is_number = |fact: &Fact| matches!(fact.value, Value::Number(_) | Value::Code);
+    (is_any_number(one) && is_number(other)) || (is_any_number(other) && is_number(one))
+}
+
 pub(super) fn value(draw: &mut Draw, fact: &Fact) -> String {
     match fact.value {
+        Value::Name if draw.chance(20) => draw.pick(&NAMES).to_owned(),
         Value::Name => invented::name(draw),
         Value::Code => invented::code(draw),
         Value::Number(most) => draw.between(2, most).to_string(),
         Value::Color => draw.pick(&["red", "green", "blue", "black", "white", "yellow", "brown"]).to_owned(),
+        Value::Animal => draw.pick(&["dog", "cat", "bird", "fish", "horse", "bear", "fox", "mouse"]).to_owned(),
+        Value::Food => draw.pick(&["pizza", "bread", "rice", "soup", "cake", "fish", "apples", "cheese"]).to_owned(),
+        Value::Word if draw.chance(30) => draw.pick(&["lamp", "garden", "stone", "apple", "river", "house"]).to_owned(),
+        Value::Word => invented::word(draw),
         Value::Day => {
             draw.pick(&["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]).to_owned()
         }
@@ -79,7 +96,42 @@ pub(super) const SMALL_TALK: [(&str, &str); 12] = [
     ("Ok.", "Good."),
 ];
 
-pub(super) const FACTS: [Fact; 20] = [
+pub(super) const FACTS: [Fact; 24] = [
+    Fact {
+        value: Value::Animal,
+        statements: &["My favorite animal is the {value}.", "The animal I like most is the {value}."],
+        questions: &["What is my favorite animal?", "Which animal do I like most?"],
+        topic: "your favorite animal",
+        answer: "Your favorite animal is the {value}.",
+    },
+    Fact {
+        value: Value::Food,
+        statements: &["My favorite food is {value}.", "I like to eat {value} most."],
+        questions: &["What is my favorite food?", "What do I like to eat?"],
+        topic: "your favorite food",
+        answer: "Your favorite food is {value}.",
+    },
+    Fact {
+        value: Value::Word,
+        statements: &["The secret word is {value}.", "Remember the word {value}.", "Our word is \"{value}\"."],
+        questions: &["What is the secret word?", "Which word did I tell you?", "What was the word?"],
+        topic: "the word",
+        answer: "The word is {value}.",
+    },
+    Fact {
+        value: Value::Number(999),
+        statements: &["Remember the number {value}.", "Keep the number {value} in mind.", "The number is {value}."],
+        questions: &["What was the number?", "Which number should you remember?", "What is the number?"],
+        topic: "the number",
+        answer: "The number is {value}.",
+    },
+    Fact {
+        value: Value::Number(9999),
+        statements: &["My favorite number is {value}.", "The number I like most is {value}."],
+        questions: &["What is my favorite number?", "Which number do I like most?"],
+        topic: "your favorite number",
+        answer: "Your favorite number is {value}.",
+    },
     Fact {
         value: Value::Name,
         statements: &["My name is {value}.", "I am called {value}.", "You can call me {value}."],
@@ -152,16 +204,9 @@ pub(super) const FACTS: [Fact; 20] = [
         answer: "Your room is number {value}.",
     },
     Fact {
-        value: Value::Number(9999),
-        statements: &["My number is {value}.", "The number I like is {value}.", "I like the number {value}."],
-        questions: &["What is my number?", "Which number do I like?", "Which number did I tell you?"],
-        topic: "your number",
-        answer: "Your number is {value}.",
-    },
-    Fact {
         value: Value::Code,
-        statements: &["The code of my door is {value}.", "My door has the code {value}.", "My code is {value}."],
-        questions: &["What is the code of my door?", "Which code does my door have?", "What is my code?"],
+        statements: &["The code of my door is {value}.", "My door has the code {value}.", "The door code is {value}."],
+        questions: &["What is the code of my door?", "Which code does my door have?", "What is the door code?"],
         topic: "the code of your door",
         answer: "The code is {value}.",
     },
@@ -181,10 +226,14 @@ pub(super) const FACTS: [Fact; 20] = [
     },
     Fact {
         value: Value::Color,
-        statements: &["The color I like most is {value}.", "I like {value} most.", "My best color is {value}."],
-        questions: &["Which color do I like most?", "What is my best color?", "What color do I like?"],
-        topic: "the color you like",
-        answer: "You like {value}.",
+        statements: &[
+            "My favorite color is {value}.",
+            "The color I like most is {value}.",
+            "I like the color {value} most.",
+        ],
+        questions: &["What is my favorite color?", "Which color do I like most?", "What color do I like?"],
+        topic: "your favorite color",
+        answer: "Your favorite color is {value}.",
     },
     Fact {
         value: Value::Color,
@@ -203,7 +252,7 @@ pub(super) const FACTS: [Fact; 20] = [
     Fact {
         value: Value::Name,
         statements: &[
-            "My friend {owner} lives in {value}.",
+            "My teacher {owner} lives in {value}.",
             "{owner} lives in {value}.",
             "The city of {owner} is {value}.",
         ],
@@ -214,7 +263,7 @@ pub(super) const FACTS: [Fact; 20] = [
     Fact {
         value: Value::Number(99),
         statements: &[
-            "My friend {owner} is {value} years old.",
+            "My teacher {owner} is {value} years old.",
             "{owner} is {value}.",
             "The age of {owner} is {value}.",
         ],
@@ -225,7 +274,7 @@ pub(super) const FACTS: [Fact; 20] = [
     Fact {
         value: Value::Color,
         statements: &[
-            "My friend {owner} has the {value} box.",
+            "My teacher {owner} has the {value} box.",
             "The box of {owner} is {value}.",
             "{owner} has a {value} box.",
         ],
@@ -240,7 +289,7 @@ pub(super) const FACTS: [Fact; 20] = [
     Fact {
         value: Value::Code,
         statements: &[
-            "My friend {owner} has the key {value}.",
+            "My teacher {owner} has the key {value}.",
             "{owner} has the key {value}.",
             "The key of {owner} is {value}.",
         ],
