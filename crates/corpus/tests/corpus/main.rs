@@ -2,8 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says where")]
 
+mod arithmetic;
 mod document;
+mod drawn;
 mod form;
+mod functions;
 mod judge;
+mod preamble;
+mod python;
+mod recall;
 mod stream;
+mod structured;
 mod vocabulary;
