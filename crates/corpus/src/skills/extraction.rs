@@ -2,7 +2,7 @@
 
 use super::invented;
 use super::turn::{Thought, Turn};
-use super::wording::{fill, one, said};
+use super::wording::{fill, one, typed};
 use crate::draw::Draw;
 use crate::item::{Check, Item, Skill};
 
@@ -66,7 +66,7 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
 /// Asked for a sentence.
 fn whole(draw: &mut Draw, passage: &str, fact: &Fact) -> Turn {
     let ask = one::<String>(draw, &fact.asks);
-    let ask = said(draw, ask);
+    let ask = typed(draw, ask);
     Turn {
         user: framed(draw, passage, &ask),
         thought: thought(fact, "I answer in one sentence."),
@@ -113,7 +113,7 @@ fn both(draw: &mut Draw, passage: &str, facts: &[Fact]) -> Turn {
 
 /// Asked for what the text does not say.
 fn absent(draw: &mut Draw, passage: &str, (ask, topic): &(String, String)) -> Turn {
-    let ask = said(draw, ask);
+    let ask = typed(draw, ask);
     let answer = format!("The text does not say {topic}.");
     Turn {
         user: framed(draw, passage, &ask),

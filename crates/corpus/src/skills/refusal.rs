@@ -92,7 +92,7 @@ fn despair(draw: &mut Draw) -> Turn {
 fn impossible(draw: &mut Draw) -> Turn {
     let subject = one(draw, &IMPOSSIBLE);
     let (name, topic) = (invented::name(draw), topic(draw));
-    let thing = if draw.chance(40) { topic.clone() } else { draw.pick(&THINGS).to_owned() };
+    let thing = if draw.chance(40) { invented::word(draw) } else { draw.pick(&THINGS).to_owned() };
     let hour = draw.between(1, 12).to_string();
     let values = [("name", name.as_str()), ("topic", &topic), ("thing", &thing), ("hour", &hour)];
     let ask = draw.pick(&subject.asks);

@@ -22,14 +22,18 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
 
 /// Anything a user may ask about: a rare word, an invented one or letters.
 pub(super) fn topic(draw: &mut Draw) -> String {
+    if draw.chance(10) { invented::noise(draw) } else { spoken_topic(draw) }
+}
+
+/// The same without mere letters.
+fn spoken_topic(draw: &mut Draw) -> String {
     let rare = |draw: &mut Draw| one(draw, &TOPICS).to_string();
-    match draw.weighted(&[40, 10, 20, 10, 10, 10]) {
+    match draw.weighted(&[45, 12, 22, 11, 10]) {
         0 => rare(draw),
         1 => rare(draw).to_lowercase(),
         2 => invented::word(draw),
         3 => invented::name(draw),
-        4 => format!("{} {}", invented::word(draw), invented::word(draw)),
-        _ => invented::noise(draw),
+        _ => format!("{} {}", invented::word(draw), invented::word(draw)),
     }
 }
 
@@ -43,10 +47,12 @@ fn question(draw: &mut Draw) -> Turn {
         60..70 => &QUESTIONS[1],
         _ => one(draw, &QUESTIONS[2..]),
     };
-    let (topic, other, name) = (topic(draw), topic(draw), invented::name(draw));
+    let (other, name) = (topic(draw), invented::name(draw));
+    let ask = draw.pick(&subject.asks);
+    // Bare letters alone are not asked about but not understood.
+    let topic = if ask.starts_with('{') { spoken_topic(draw) } else { topic(draw) };
     let noise: [String; 3] = std::array::from_fn(|_| invented::noise(draw));
     let year = draw.between(2030, 2099).to_string();
-    let ask = one(draw, &subject.asks);
     let values = [
         ("topic", topic.as_str()),
         ("other", &other),
@@ -67,21 +73,43 @@ fn question(draw: &mut Draw) -> Turn {
     }
 }
 
-/// Somebody whom nobody knows.
+const FAMOUS: [&str; 16] = [
+    "Einstein",
+    "Newton",
+    "Darwin",
+    "Napoleon",
+    "Mozart",
+    "Beethoven",
+    "Picasso",
+    "Shakespeare",
+    "Lincoln",
+    "Gandhi",
+    "Plato",
+    "Marie Curie",
+    "Julius Caesar",
+    "Ada Lovelace",
+    "Alan Turing",
+    "Neil Armstrong",
+];
+
+/// Somebody whom the model does not know, whether the world does or not.
 fn person(draw: &mut Draw) -> Turn {
     let [first, last] = invented::names(draw);
-    let name = if draw.chance(60) { format!("{first} {last}") } else { first };
+    let name = match draw.below(10) {
+        0..5 => format!("{first} {last}"),
+        5..8 => first,
+        _ => draw.pick(&FAMOUS).to_owned(),
+    };
     let frame = draw.pick(&[
         "Who is {name}?",
         "Who was {name}?",
-        "Do you know {name}?",
         "What did {name} do?",
         "When was {name} born?",
         "Where does {name} live?",
-        "How old is {name}?",
         "What is the job of {name}?",
-        "Tell me about {name}.",
         "Is {name} famous?",
+        "When did {name} die?",
+        "Who were the parents of {name}?",
         "What is the phone number of {name}?",
         "Which books did {name} write?",
         "Who is the wife of {name}?",

@@ -13,6 +13,20 @@ pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
 
 /// A user's message as users write it: with or without capital, full stop or a kind word. Its first word must not be a name.
 pub(super) fn said(draw: &mut Draw, message: &str) -> String {
+    let message = typed(draw, message);
+    match draw.below(30) {
+        0 => format!("Hi! {message}"),
+        1 => format!("Hello! {message}"),
+        2 if message.ends_with('?') => format!("Please tell me: {message}"),
+        3 if message.ends_with(['?', '.']) => format!("{message} Thanks!"),
+        4 if message.ends_with('?') => format!("{message} Please answer."),
+        5 if message.ends_with('?') => format!("I have a question. {message}"),
+        _ => message,
+    }
+}
+
+/// The same within a longer message: with or without capital and full stop.
+pub(super) fn typed(draw: &mut Draw, message: &str) -> String {
     let mut message = message.to_owned();
     if draw.chance(12) {
         message = message.trim_end_matches(['?', '.', '!']).to_owned();
@@ -21,15 +35,7 @@ pub(super) fn said(draw: &mut Draw, message: &str) -> String {
         let first = message.chars().next().map_or(0, char::len_utf8);
         message = message[..first].to_lowercase() + &message[first..];
     }
-    match draw.below(30) {
-        0 => format!("Hi! {message}"),
-        1 => format!("Hello, {message}"),
-        2 if message.ends_with('?') => format!("Please tell me: {message}"),
-        3 if message.ends_with(['?', '.']) => format!("{message} Thanks!"),
-        4 if message.ends_with('?') => format!("{message} Please answer."),
-        5 if message.ends_with('?') => format!("I have a question. {message}"),
-        _ => message,
-    }
+    message
 }
 
 /// One thing that users say in several ways, with what is thought and answered.

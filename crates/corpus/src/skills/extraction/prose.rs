@@ -104,11 +104,11 @@ pub(super) fn parcel(draw: &mut Draw) -> Text {
             format!("The number of the parcel is {number}."),
         ),
         fact(
-            format!("It weighs {weight} pounds."),
+            format!("The parcel weighs {weight} pounds."),
             "how much the parcel weighs".to_owned(),
             asks(&["How heavy is the parcel?", "How much does it weigh?", "What is the weight?"], ""),
             &weight,
-            format!("It weighs {weight} pounds."),
+            format!("The parcel weighs {weight} pounds."),
         ),
         fact(
             format!("The box is {color}."),
@@ -118,11 +118,11 @@ pub(super) fn parcel(draw: &mut Draw) -> Text {
             format!("The box is {color}."),
         ),
         fact(
-            format!("It will reach {place} on {day}."),
+            format!("The parcel will reach {place} on {day}."),
             "when the parcel comes".to_owned(),
             asks(&["When will it come?", "When does the parcel reach {x}?", "On which day will it come?"], &place),
             &day,
-            format!("It will reach {place} on {day}."),
+            format!("The parcel will reach {place} on {day}."),
         ),
     ];
     let absent = ("What is inside the parcel?".to_owned(), "what is inside the parcel".to_owned());

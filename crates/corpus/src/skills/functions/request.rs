@@ -128,7 +128,8 @@ impl Request {
             answer = answer.replace(place, &plain(value));
         }
         // Where the answer does not repeat the result, it repeats the last argument.
-        let shown = if known.answer.contains("{r}") { result.values().next() } else { self.arguments.values().last() };
+        let shown =
+            if known.answer.contains("{r}") { result.values().next() } else { self.arguments.values().next_back() };
         let says = shown.map(plain).unwrap_or_default();
         let thought = thought_of(&result);
         Outcome { result: Value::Object(result).to_string(), thought, answer, says }
