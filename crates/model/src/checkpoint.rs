@@ -181,6 +181,15 @@ impl Checkpoint {
         open::open(path)
     }
 
+    /// A checkpoint of the Hugging Face layout that is in memory: its `config.json` and its one safetensors file. The
+    /// vocabulary is the caller's to keep. `name` stands for the path in messages.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn from_memory(name: &Path, config_json: &[u8], safetensors: Vec<u8>) -> Result<Self, Error> {
+        open::from_memory(name, config_json, safetensors)
+    }
+
     /// Bytes of all files with tensors.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {

@@ -23,8 +23,16 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(path: &Path, expected: &'static
     if length > JSON_BYTES_MAX {
         return Err(json(format!("a file of {length} bytes (at most {JSON_BYTES_MAX} are read)")));
     }
-    let bytes = std::fs::read(path).map_err(io)?;
-    serde_json::from_slice(&bytes).map_err(|error| json(printable(&error.to_string())))
+    parse(path, &std::fs::read(path).map_err(io)?, expected)
+}
+
+/// Parses JSON that was read; `path` is only for messages.
+pub(super) fn parse<T: for<'de> Deserialize<'de>>(path: &Path, bytes: &[u8], expected: &'static str) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|error| Error::Json {
+        path: path.to_path_buf(),
+        expected,
+        found: printable(&error.to_string()),
+    })
 }
 
 /// A JSON object of a configuration file.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use kernels::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -55,6 +56,22 @@ fn open_safetensors(directory: &Path, place: &Where) -> Result<Checkpoint, Error
     Ok(Checkpoint { layout, config, embedding, unembedding, final_norm, layers, tensors, files, stop_ids, vocabulary })
 }
 
+/// A checkpoint of the Hugging Face layout that is in memory; `path` is only for messages.
+pub(super) fn from_memory(path: &Path, config_json: &[u8], safetensors: Vec<u8>) -> Result<Checkpoint, Error> {
+    let map: Map<String, Value> = json::parse(path, config_json, "a model configuration")?;
+    let fields = Fields::new(path, &map);
+    let configuration = hugging_face::configuration(path, &fields)?;
+    let mut tensors = Tensors::new(path);
+    add_bytes(&mut tensors, path, &Bytes::from_vec(safetensors))?;
+    let Weights { embedding, unembedding, final_norm, layers } = hugging_face::weights(&mut tensors, &configuration)?;
+    let config = configuration.config;
+    let mut stop_ids = Vec::new();
+    vocabulary::add_stop_ids(&mut stop_ids, &fields, config.vocabulary_size)?;
+    let (files, tensors) = tensors.finish()?;
+    let (layout, vocabulary) = (Layout::HuggingFace, super::VocabularySource::None);
+    Ok(Checkpoint { layout, config, embedding, unembedding, final_norm, layers, tensors, files, stop_ids, vocabulary })
+}
+
 fn read_safetensors(directory: &Path, place: &Where, layout: Layout) -> Result<Tensors, Error> {
     match place {
         Where::Indexed(index) => read_indexed(directory, index),
@@ -78,12 +95,15 @@ fn read_safetensors(directory: &Path, place: &Where, layout: Layout) -> Result<T
 
 /// Adds a file's tensors and gives their names.
 fn add_shard(tensors: &mut Tensors, path: &Path) -> Result<BTreeSet<String>, Error> {
-    let bytes = map(path)?;
-    let entries = safetensors::parse_header(path, &bytes)?;
+    add_bytes(tensors, path, &map(path)?)
+}
+
+fn add_bytes(tensors: &mut Tensors, path: &Path, bytes: &Bytes) -> Result<BTreeSet<String>, Error> {
+    let entries = safetensors::parse_header(path, bytes)?;
     let names = entries.iter().map(|entry| entry.name.clone()).collect();
     tensors.add_file(
         path,
-        &bytes,
+        bytes,
         entries.into_iter().map(|entry| (entry.name, entry.encoding, entry.shape, entry.range)),
     )?;
     Ok(names)
@@ -187,7 +207,7 @@ fn check_part_number(metadata: &super::gguf_values::Metadata, number: usize) -> 
 fn add_part(
     tensors: &mut Tensors,
     path: &Path,
-    bytes: &kernels::Bytes,
+    bytes: &Bytes,
     entries: Vec<gguf::Entry>,
 ) -> Result<(), Error> {
     tensors.add_file(

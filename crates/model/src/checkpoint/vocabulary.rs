@@ -79,7 +79,8 @@ fn above(directory: &Path) -> PathBuf {
     }
 }
 
-fn add_stop_ids(found: &mut Vec<u32>, fields: &Fields<'_>, vocabulary_size: usize) -> Result<(), Error> {
+/// Adds the `eos_token_id` of a configuration.
+pub(super) fn add_stop_ids(found: &mut Vec<u32>, fields: &Fields<'_>, vocabulary_size: usize) -> Result<(), Error> {
     const FIELD: &str = "eos_token_id";
     let Some(value) = fields.get(FIELD) else { return Ok(()) };
     let list = match value {
