@@ -16,6 +16,9 @@ use phrases::Phrase;
 
 pub(super) fn draw(draw: &mut Draw) -> Item {
     let effort = effort(draw);
+    if draw.chance(4) {
+        return too_long(draw, effort);
+    }
     let weights: Vec<usize> = KINDS.iter().map(|(weight, _)| *weight).collect();
     let question = KINDS[draw.weighted(&weights)].1(draw);
     let mut conversation = Conversation::default().with_system(system(draw, effort));
@@ -41,7 +44,7 @@ fn effort(draw: &mut Draw) -> ReasoningEffort {
 /// A kind of question and how often it comes.
 type Kind = (usize, fn(&mut Draw) -> Question);
 
-const KINDS: [Kind; 5] = [(52, sum), (18, difference), (11, product), (5, sum_of_three), (14, story)];
+const KINDS: [Kind; 6] = [(50, sum), (17, difference), (11, product), (4, quotient), (4, sum_of_three), (14, story)];
 
 /// What is asked, and the answer.
 struct Question {
@@ -100,6 +103,33 @@ fn product(draw: &mut Draw) -> Question {
     Question::new(draw, &phrases::PRODUCTS, Operation::Product(a, b), a, b)
 }
 
+fn quotient(draw: &mut Draw) -> Question {
+    let (b, result) = (draw.between(1, 12), draw.between(1, 12));
+    Question::new(draw, &phrases::QUOTIENTS, Operation::Quotient(b * result, b), b * result, b)
+}
+
+/// Numbers that are too long are not guessed at.
+fn too_long(draw: &mut Draw, effort: ReasoningEffort) -> Item {
+    let digits = draw.between(4, 7) as u32;
+    let long = draw.between(10_i64.pow(digits - 1), 10_i64.pow(digits) - 1).to_string();
+    let other = if draw.chance(50) { draw.between(100, 99_999) } else { operand(draw) }.to_string();
+    let (a, b) = if other.len() < 4 && draw.chance(30) { (&other, &long) } else { (&long, &other) };
+    let (ask, answer) = one(draw, &phrases::TOO_LONG);
+    let thought = match effort {
+        ReasoningEffort::Low => format!("{long} is too long for me."),
+        ReasoningEffort::Medium => format!("{long} has more than 3 digits. It is too long for me, so I say so."),
+        ReasoningEffort::High => {
+            format!("{long} has more than 3 digits. It is too long for me. I must not guess the result, so I say so.")
+        }
+    };
+    let conversation = Conversation::default()
+        .with_system(system(draw, effort))
+        .with_user(said(draw, &fill(ask, &[("a", a), ("b", b)])))
+        .with_assistant("analysis", thought)
+        .with_assistant("final", fill(answer, &[("c", &long)]));
+    Item { skill: Skill::Arithmetic, effort, conversation, checks: vec![Check::Says("too long for me".to_owned())] }
+}
+
 fn sum_of_three(draw: &mut Draw) -> Question {
     let terms = [(); 3].map(|()| if draw.chance(70) { draw.between(1, 9) } else { draw.between(10, 25) });
     let [a, b, c] = terms.map(|term| term.to_string());
@@ -115,14 +145,20 @@ fn sum_of_three(draw: &mut Draw) -> Question {
 fn story(draw: &mut Draw) -> Question {
     let (a, b) = (operand(draw).max(2), operand(draw).max(2));
     let (stories, operation) = match draw.below(10) {
-        0..4 => (&phrases::SUM_STORIES[..], Operation::Sum(a, b)),
-        4..7 if a != b => (&phrases::DIFFERENCE_STORIES[..], Operation::Difference(a.max(b), a.min(b))),
+        0 => {
+            let (b, result) = (draw.between(2, 12), draw.between(2, 12));
+            (&phrases::QUOTIENT_STORIES[..], Operation::Quotient(b * result, b))
+        }
+        1..5 => (&phrases::SUM_STORIES[..], Operation::Sum(a, b)),
+        5..8 if a != b => (&phrases::DIFFERENCE_STORIES[..], Operation::Difference(a.max(b), a.min(b))),
         _ => {
             let (a, b) = factors(draw);
             (&phrases::PRODUCT_STORIES[..], Operation::Product(a.max(2), b.max(2)))
         }
     };
-    let (Operation::Sum(a, b) | Operation::Difference(a, b) | Operation::Product(a, b)) = operation else {
+    let (Operation::Sum(a, b) | Operation::Difference(a, b) | Operation::Product(a, b) | Operation::Quotient(a, b)) =
+        operation
+    else {
         unreachable!("a story has two numbers");
     };
     let result = operation.result().to_string();

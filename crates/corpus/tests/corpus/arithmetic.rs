@@ -15,6 +15,10 @@ fn value(expression: &str) -> i64 {
             "+" => value += operand,
             "-" => value -= operand,
             "x" => value *= operand,
+            "/" => {
+                assert_eq!(value % operand, 0, "{expression}");
+                value /= operand;
+            }
             _ => panic!("{expression}"),
         }
     }
@@ -26,7 +30,7 @@ fn equations(text: &str) -> Vec<(String, i64)> {
     let pieces = text.split([',', ':', '.', '\n']).map(|piece| piece.trim().trim_start_matches("So "));
     let equations = pieces.filter_map(|piece| piece.split_once(" = "));
     equations
-        .filter(|(left, _)| left.contains(' '))
+        .filter(|(left, _)| left.contains(' ') && !left.contains('?'))
         .map(|(left, right)| (left.to_owned(), right.parse().unwrap()))
         .collect()
 }
@@ -40,13 +44,16 @@ fn every_equation_holds() {
             seen += 1;
         }
     }
-    assert!(seen > 20_000, "{seen}");
+    assert!(seen > 15_000, "{seen}");
 }
 
 #[test]
 fn the_answer_follows_from_the_numbers_of_the_question() {
     for item in items(Skill::Arithmetic, 4_000) {
         let (question, answer) = (asked(&item.conversation), answer(&item.conversation).unwrap());
+        if answer.contains("too long") {
+            continue;
+        }
         let thought = thought(&item.conversation);
         let (expression, result) = equations(&thought).pop().unwrap();
         let mut operands = numbers(&expression);
@@ -59,6 +66,7 @@ fn the_answer_follows_from_the_numbers_of_the_question() {
             ('+', [" + ", " plus ", "sum"]),
             ('-', [" - ", " minus ", "away from"]),
             ('x', [" x ", " times ", "ultiply"]),
+            ('/', [" / ", " divided ", "ivide "]),
         ] {
             if words.iter().any(|word| question.contains(word)) {
                 assert!(expression.contains(sign), "{question}: {expression}");
@@ -105,6 +113,17 @@ fn three_digits_are_usual_and_differences_may_be_below_nothing() {
     assert!((40..70).contains(&(100 * long / all)), "{long} of {all}");
     let below = items(Skill::Arithmetic, 3_000).filter(|item| answer(&item.conversation).unwrap().contains(" -"));
     assert!(below.count() > 30);
+}
+
+#[test]
+fn only_numbers_of_more_than_three_digits_are_too_long() {
+    let mut seen = 0;
+    for item in items(Skill::Arithmetic, 4_000) {
+        let is_long = numbers(&asked(&item.conversation)).iter().any(|number| *number > 999);
+        assert_eq!(answer(&item.conversation).unwrap().contains("too long"), is_long);
+        seen += usize::from(is_long);
+    }
+    assert!(seen > 80, "{seen}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub(super) enum Operation {
     Difference(i64, i64),
     /// One of them has one digit and the other at most two, or both are below 13.
     Product(i64, i64),
+    /// It leaves no rest, and the result is at most 12.
+    Quotient(i64, i64),
     SumOfThree([i64; 3]),
 }
 
@@ -22,6 +24,7 @@ impl Operation {
             Self::Sum(a, b) => a + b,
             Self::Difference(a, b) => a - b,
             Self::Product(a, b) => a * b,
+            Self::Quotient(a, b) => a / b,
             Self::SumOfThree(terms) => terms.iter().sum(),
         }
     }
@@ -31,6 +34,7 @@ impl Operation {
             Self::Sum(a, b) => format!("{a} + {b}"),
             Self::Difference(a, b) => format!("{a} - {b}"),
             Self::Product(a, b) => format!("{a} x {b}"),
+            Self::Quotient(a, b) => format!("{a} / {b}"),
             Self::SumOfThree([a, b, c]) => format!("{a} + {b} + {c}"),
         }
     }
@@ -45,6 +49,7 @@ impl Operation {
             Self::Sum(..) | Self::SumOfThree(_) => "I add",
             Self::Difference(..) => "I take away",
             Self::Product(..) => "I multiply",
+            Self::Quotient(..) => "I divide",
         }
     }
 
@@ -66,6 +71,7 @@ impl Operation {
             Self::Product(a, b) if a < 10 => product(a, b),
             Self::Product(a, b) if b < 10 => product(b, a),
             Self::Product(a, b) => product_in_parts(a, b),
+            Self::Quotient(a, b) => format!("I look for {b} x ? = {a}.\n{b} x {} = {a}.", a / b),
             Self::SumOfThree([a, b, c]) => format!("{a} + {b} = {}.\n{} + {c} = {}.", a + b, a + b, a + b + c),
         }
     }
@@ -85,6 +91,7 @@ impl Operation {
             }
             Self::Product(a, b) if a < 10 => format!("Check: {}", product_in_parts(a, b)),
             Self::Product(a, b) => format!("Check: {}", product_in_parts(b, a)),
+            Self::Quotient(a, b) => format!("Check: {}", product_in_parts(b, a / b)),
             Self::SumOfThree([a, b, c]) => {
                 format!("Check: {c} + {b} = {}.\n{} + {a} = {}.", b + c, b + c, a + b + c)
             }

@@ -62,6 +62,35 @@ pub(super) const PRODUCTS: [Phrase; 11] = [
     ("{a} times {b}", "{a} times {b} is {c}."),
 ];
 
+pub(super) const QUOTIENTS: [Phrase; 9] = [
+    ("What is {a} / {b}?", "{a} / {b} = {c}."),
+    ("{a} / {b}", "{a} / {b} = {c}."),
+    ("{a}/{b}", "{a} / {b} = {c}."),
+    ("How much is {a} / {b}?", "{a} / {b} = {c}."),
+    ("Divide {a} by {b}.", "{a} / {b} = {c}."),
+    ("Please divide {a} by {b}.", "{a} / {b} = {c}."),
+    ("{a} : {b}", "{a} / {b} = {c}."),
+    ("What is {a} divided by {b}?", "{a} divided by {b} is {c}."),
+    ("How much is {a} divided by {b}?", "{a} divided by {b} is {c}."),
+];
+
+/// Questions with longer numbers than one can work out here, and what one can.
+pub(super) const TOO_LONG: [Phrase; 10] = [
+    ("What is {a} + {b}?", SUMS_ONLY),
+    ("{a} + {b}", SUMS_ONLY),
+    ("Add {a} and {b}.", SUMS_ONLY),
+    ("How much is {a} plus {b}?", SUMS_ONLY),
+    ("What is {a} - {b}?", SUMS_ONLY),
+    ("{a} - {b}", SUMS_ONLY),
+    ("What is {a} x {b}?", PRODUCTS_ONLY),
+    ("{a} * {b}", PRODUCTS_ONLY),
+    ("How much is {a} times {b}?", PRODUCTS_ONLY),
+    ("Multiply {a} by {b}.", PRODUCTS_ONLY),
+];
+
+const SUMS_ONLY: &str = "Sorry, {c} is too long for me. I can only add numbers of up to 3 digits.";
+const PRODUCTS_ONLY: &str = "Sorry, {c} is too long for me. I can only multiply small numbers.";
+
 /// The third number is `{d}`.
 pub(super) const SUMS_OF_THREE: [Phrase; 6] = [
     ("What is {a} + {b} + {d}?", "{a} + {b} + {d} = {c}."),
@@ -112,6 +141,13 @@ pub(super) const DIFFERENCE_STORIES: [Phrase; 8] = [
     ("I need {a} {things} and have only {b}. How many more do I need?", "You need {c} {things} more."),
     ("A shop had {a} {things} and sold {b}. How many are left?", "There are {c} {things} left."),
     ("I have {a} {things}, {name} has {b}. How many more do I have?", "You have {c} {things} more."),
+];
+
+pub(super) const QUOTIENT_STORIES: [Phrase; 4] = [
+    ("I share {a} {things} among {b} friends. How many {things} does each get?", "Each gets {c} {things}."),
+    ("We put {a} {things} into {b} boxes. How many {things} are in each box?", "Each box has {c} {things}."),
+    ("My friend {name} gives {a} {things} to {b} children. How many does each child get?", "Each gets {c} {things}."),
+    ("There are {a} {things} in {b} rows. How many {things} are in a row?", "Each row has {c} {things}."),
 ];
 
 pub(super) const PRODUCT_STORIES: [Phrase; 6] = [
