@@ -3,17 +3,18 @@
 
 use std::sync::LazyLock;
 
-use super::invented;
 use super::turn::{Thought, Turn};
 use super::wording::{Subject, fill, one, said, subjects};
+use super::{invented, manual};
 use crate::draw::Draw;
 use crate::item::{Check, Item, Skill};
 
 pub(super) fn draw(draw: &mut Draw) -> Item {
-    let turn = match draw.weighted(&[72, 14, 14]) {
+    let turn = match draw.weighted(&[58, 12, 14, 16]) {
         0 => question(draw),
         1 => other_name(draw),
-        _ => path(draw),
+        2 => path(draw),
+        _ => by_heart(draw),
     };
     turn.item(Skill::Identity, draw)
 }
@@ -28,6 +29,26 @@ fn question(draw: &mut Draw) -> Turn {
         thought: Thought::new(subject.low, subject.medium, subject.high),
         answer: subject.answer.to_owned(),
         checks: vec![Check::Is(subject.answer.to_owned())],
+    }
+}
+
+/// What the manual says, without a tool to look it up.
+fn by_heart(draw: &mut Draw) -> Turn {
+    let (ask, topic, line) = loop {
+        let known = manual::known(draw);
+        if !QUESTIONS.iter().any(|subject| subject.asks.contains(&known.0)) {
+            break known;
+        }
+    };
+    Turn {
+        user: said(draw, ask),
+        thought: Thought::new(
+            format!("The user asks about {topic}."),
+            "It is a question about Glossa, and I know what the manual says.",
+            "I have no tool to look it up, so I say it by heart and cite nothing.",
+        ),
+        answer: line.to_owned(),
+        checks: vec![Check::Is(line.to_owned())],
     }
 }
 

@@ -42,6 +42,12 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
     item(draw, search)
 }
 
+/// A question about Glossa, what it is about, and the line of the manual that answers.
+pub(super) fn known(draw: &mut Draw) -> (&'static str, String, &'static str) {
+    let question = pages::question(draw);
+    (question.ask, question.page.title.to_lowercase(), &question.page.lines[question.line])
+}
+
 /// A question about Glossa, whose page is among the results.
 fn real(draw: &mut Draw) -> Search {
     let question = pages::question(draw);

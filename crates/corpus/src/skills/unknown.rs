@@ -63,8 +63,8 @@ fn question(draw: &mut Draw) -> Turn {
         ("noise3", &noise[2]),
     ];
     let user = fill(ask, &values);
-    // A question that opens with the topic keeps its letters.
-    let user = if ask.starts_with('{') { user } else { said(draw, &user) };
+    // What opens with the topic, or is no word, stays as it is.
+    let user = if ask.starts_with(char::is_alphabetic) { said(draw, &user) } else { user };
     Turn {
         user,
         thought: Thought::new(subject.low, fill(subject.medium, &[("about", &topic)]), subject.high),

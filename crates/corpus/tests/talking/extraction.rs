@@ -44,13 +44,10 @@ fn the_value_belongs_to_the_name_in_the_question() {
                 found += 1;
             }
         }
-        if let Some(name) =
-            answer.split_once(" is ").and_then(|(name, rest)| rest.contains("years old").then_some(name))
-        {
-            if let Some(line) = line_of(&user, &format!("{name} is ")) {
-                assert!(answer.contains(line.trim_end_matches('.')), "{user}: {answer}");
-                found += 1;
-            }
+        let aged = answer.split_once(" is ").filter(|(_, rest)| rest.contains("years old"));
+        if let Some(line) = aged.and_then(|(name, _)| line_of(&user, &format!("{name} is "))) {
+            assert!(answer.contains(line.trim_end_matches('.')), "{user}: {answer}");
+            found += 1;
         }
     }
     assert!(found > 500, "{found}");
