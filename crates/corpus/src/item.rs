@@ -26,6 +26,8 @@ pub enum Check {
     /// The calls of the turn are exactly those of the item, in order: same recipient, and the same content (as JSON values
     /// if both parse, else as text without surrounding blanks).
     SameCalls,
+    /// Directly before the first call stands a message to the user on the commentary channel that holds some text.
+    Announces,
     /// The final answer holds this text; a number not as part of a longer one.
     Says(String),
     /// The final answer does not hold this text, letter case aside.

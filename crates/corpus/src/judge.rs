@@ -79,7 +79,8 @@ impl Judge {
         let displays = Displays::of(results_in_sight(item, messages));
         let citations = answer.as_deref().map(citations::find).unwrap_or_default();
         let existing: Vec<&Citation> = citations.iter().filter(|citation| displays.has(citation)).collect();
-        let facts = Facts { item, answer: answer.as_deref(), same_calls, citations: &citations, displays: &displays };
+        let (answer, announces) = (answer.as_deref(), announces(messages));
+        let facts = Facts { item, answer, same_calls, announces, citations: &citations, displays: &displays };
         Verdict {
             well_formed: !malformed && form::are_well_formed(messages),
             calls: calls.len(),
@@ -123,6 +124,7 @@ struct Facts<'a> {
     /// The text of the final answer that ended the turn.
     answer: Option<&'a str>,
     same_calls: bool,
+    announces: bool,
     citations: &'a [Citation],
     displays: &'a Displays,
 }
@@ -132,6 +134,9 @@ fn passes(check: &Check, facts: &Facts<'_>) -> bool {
     if let Check::SameCalls = check {
         return facts.same_calls;
     }
+    if let Check::Announces = check {
+        return facts.announces;
+    }
     let Some(answer) = facts.answer else {
         // Where the item's own turn ends in a call, nothing is said that should not be.
         let ends_in_call = facts.item.conversation.messages.last().is_some_and(is_call);
@@ -139,6 +144,7 @@ fn passes(check: &Check, facts: &Facts<'_>) -> bool {
     };
     match check {
         Check::SameCalls => facts.same_calls,
+        Check::Announces => facts.announces,
         Check::Says(text) => says(answer, text),
         Check::NeverSays(text) => !answer.to_lowercase().contains(&text.to_lowercase()),
         Check::Is(text) => answer == text,
@@ -153,6 +159,13 @@ fn passes(check: &Check, facts: &Facts<'_>) -> bool {
 
 fn is_call(message: &Message) -> bool {
     message.author.role == Role::Assistant && message.recipient.is_some()
+}
+
+/// Whether the message directly before the first call tells the user something.
+fn announces(messages: &[ParsedMessage]) -> bool {
+    let first_call = messages.iter().position(|parsed| is_call(&parsed.message));
+    let before = first_call.and_then(|place| messages[..place].last()).map(|parsed| &parsed.message);
+    before.is_some_and(|said| said.channel.as_deref() == Some("commentary") && !said.text().trim().is_empty())
 }
 
 fn is_final(message: &Message) -> bool {

@@ -41,7 +41,7 @@ fn before_function(draw: &mut Draw, effort: ReasoningEffort) -> Item {
         .with_assistant("analysis", thought(&request.thought(effort), effort))
         .with_assistant("commentary", preamble)
         .with_message(request.call());
-    let mut checks = vec![Check::SameCalls];
+    let mut checks = vec![Check::SameCalls, Check::Announces];
     if draw.chance(50) {
         return Item { skill: Skill::Preamble, effort, conversation, checks };
     }
@@ -62,7 +62,8 @@ fn before_python(draw: &mut Draw, effort: ReasoningEffort) -> Item {
         .with_assistant("commentary", "I will compute that now.");
     let conversation = task.called(draw, conversation);
     let conversation = task.answered(conversation, effort);
-    Item { skill: Skill::Preamble, effort, conversation, checks: task.checks() }
+    let checks = [vec![Check::Announces], task.checks()].concat();
+    Item { skill: Skill::Preamble, effort, conversation, checks }
 }
 
 /// From medium effort on, the thought also says that the user must be told.

@@ -218,6 +218,19 @@ fn each_check_fails_on_what_it_is_for() {
 }
 
 #[test]
+fn the_user_is_told_directly_before_the_first_call() {
+    let item = Item { checks: vec![Check::Announces], ..lamp() };
+    let call = r#" to=functions.set_lamp<|channel|>commentary <|constrain|>json<|message|>{"room":"hall"}<|call|>"#;
+    let word = "<|channel|>commentary<|message|>I will light the hall now.<|end|><|start|>assistant";
+    let thought = "<|channel|>analysis<|message|>Now the call.<|end|><|start|>assistant";
+    let holds = |turn: &str| verdict(&item, &[turn]).failed.is_empty();
+    assert!(holds(&format!("{word}{call}")) && holds(&format!("{thought}{word}{call}")));
+    assert!(!holds(call) && !holds(&format!("{thought}{call}")) && !holds(&format!("{word}{thought}{call}")));
+    assert!(!holds(&format!("<|channel|>commentary<|message|> <|end|><|start|>assistant{call}")));
+    assert!(!holds("<|channel|>final<|message|>I will light the hall now.<|return|>"));
+}
+
+#[test]
 fn a_missing_answer_passes_no_check() {
     let checks = [Check::Says(String::new()), Check::NeverSays("x".to_owned()), Check::Prose { words_min: 0 }];
     let item = item(Conversation::default().with_user("Well?").with_assistant("final", ""), checks.to_vec());
