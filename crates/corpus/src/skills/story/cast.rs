@@ -54,7 +54,7 @@ pub(super) const THINGS: [&str; 12] =
 pub(super) const COLORS: [&str; 8] = ["red", "blue", "green", "yellow", "silver", "golden", "white", "tiny"];
 pub(super) const SIGHTS: [&str; 8] = [
     "the sea",
-    "the snow",
+    "wild horses",
     "the big city",
     "the highest mountain",
     "the northern lights",
