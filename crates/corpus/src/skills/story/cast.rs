@@ -54,10 +54,10 @@ pub(super) const THINGS: [&str; 12] =
 pub(super) const COLORS: [&str; 8] = ["red", "blue", "green", "yellow", "silver", "golden", "white", "tiny"];
 pub(super) const SIGHTS: [&str; 8] = [
     "the sea",
-    "wild horses",
+    "the great waterfall",
     "the big city",
     "the highest mountain",
-    "the northern lights",
+    "the top of the world",
     "the end of the rainbow",
     "the old castle",
     "the great desert",
