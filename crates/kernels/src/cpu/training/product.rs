@@ -81,7 +81,15 @@ pub(in crate::cpu) unsafe fn pack<L: Lanes, const VECTORS: usize>(source: &Sourc
             if columns < width {
                 std::ptr::write_bytes(to, 0, width * depth);
             }
-            if source.b_column == 1 {
+            if source.b_column == 1 && columns == width {
+                // Whole vectors: a copy of unknown length would be a call per row.
+                for k in 0..depth {
+                    for vector in 0..VECTORS {
+                        let value = L::load(from.add(k * source.b_row + vector * L::WIDTH));
+                        L::store(to.add(k * width + vector * L::WIDTH), value);
+                    }
+                }
+            } else if source.b_column == 1 {
                 for k in 0..depth {
                     std::ptr::copy_nonoverlapping(from.add(k * source.b_row), to.add(k * width), columns);
                 }
