@@ -83,20 +83,6 @@ pub(crate) fn golden_samples() -> Vec<Sample> {
         .collect()
 }
 
-/// Random samples of the given lengths; about two thirds of the tokens count.
-pub(crate) fn random_samples(lengths: &[usize], vocabulary: usize, seed: u64) -> Vec<Sample> {
-    let mut state = seed;
-    let mut next = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize
-    };
-    let sample = |&length: &usize| Sample {
-        ids: (0..length).map(|_| (next() % vocabulary) as u32).collect(),
-        weights: (0..length).map(|place| if place % 3 == 1 { 0.0 } else { 1.0 }).collect(),
-    };
-    lengths.iter().map(sample).collect()
-}
-
 /// The length of the difference relative to the length of `golden`.
 pub(crate) fn relative_error(found: &[f32], golden: &[f32]) -> f64 {
     assert_eq!(found.len(), golden.len());
