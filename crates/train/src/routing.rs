@@ -108,3 +108,83 @@ impl Routing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Routing;
+
+    const TOKENS: usize = 12;
+    const EXPERTS: usize = 5;
+    const CHOSEN: usize = 3;
+    const BALANCE: f64 = 0.75;
+
+    /// Seeded values between −2 and 2.
+    fn values(count: usize) -> Vec<f32> {
+        (0..count).map(|place| ((place * place * 37 + place * 11) % 101) as f32 / 25.0 - 2.0).collect()
+    }
+
+    /// The weights of the choices times `pulls`, and the balance loss times its weight; in f64, with the choice as it is.
+    fn twin(logits: &[f64], routing: &Routing, pulls: &[f32]) -> f64 {
+        let counts: Vec<usize> = routing.counts().collect();
+        let (mut weighted, mut balance) = (0.0, 0.0);
+        for (token, row) in logits.chunks_exact(EXPERTS).enumerate() {
+            let choices = token * CHOSEN..(token + 1) * CHOSEN;
+            let chosen = || routing.experts[choices.clone()].iter().map(|&expert| row[expert as usize].exp());
+            let sum: f64 = chosen().sum();
+            weighted += chosen().zip(&pulls[choices.clone()]).map(|(e, pull)| e / sum * f64::from(*pull)).sum::<f64>();
+            let all: f64 = row.iter().map(|logit| logit.exp()).sum();
+            let shares =
+                row.iter().zip(&counts).map(|(logit, &count)| logit.exp() / all * count as f64 / TOKENS as f64);
+            balance += shares.sum::<f64>() / TOKENS as f64;
+        }
+        weighted + BALANCE * EXPERTS as f64 * balance
+    }
+
+    fn routing(logits: &[f32]) -> Routing {
+        let mut routing = Routing::default();
+        routing.choose(logits, EXPERTS, CHOSEN);
+        routing
+    }
+
+    #[test]
+    fn gradients_are_the_slopes_of_the_twin() {
+        let (logits, pulls) = (values(TOKENS * EXPERTS), values(TOKENS * CHOSEN));
+        let routing = routing(&logits);
+        let wide: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
+        let value: f64 = routing.weights.iter().zip(&pulls).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+        assert!((value + BALANCE * routing.balance_loss() - twin(&wide, &routing, &pulls)).abs() < 1e-5);
+        let mut gradients = vec![f32::NAN; logits.len()];
+        routing.backward(&pulls, BALANCE as f32, &mut gradients);
+        for (place, &found) in gradients.iter().enumerate() {
+            let at = |step: f64| {
+                let mut moved = wide.clone();
+                moved[place] += step;
+                twin(&moved, &routing, &pulls)
+            };
+            let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((f64::from(found) - slope).abs() < 1e-6, "[{place}] {found} instead of {slope}");
+        }
+    }
+
+    #[test]
+    fn the_likeliest_are_chosen_and_of_equals_the_first() {
+        let routing = routing(&[1.0, 3.0, 2.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(routing.experts, [1, 3, 2, 0, 1, 2]);
+        assert_eq!(routing.counts().collect::<Vec<_>>(), [1, 2, 2, 1, 0]);
+        assert_eq!(routing.tokens, [1, 0, 1, 0, 1, 0]);
+        for (choice, &slot) in routing.slots.iter().enumerate() {
+            assert_eq!(routing.tokens[slot as usize] as usize, choice / CHOSEN);
+            assert_eq!(routing.slot_weights[slot as usize], routing.weights[choice]);
+        }
+    }
+
+    #[test]
+    fn experts_used_alike_have_the_least_balance_loss() {
+        let turn =
+            |token: usize| (0..EXPERTS).map(move |expert| if (expert + token) % EXPERTS < CHOSEN { 2.0 } else { 0.0 });
+        let even: Vec<f32> = (0..EXPERTS).flat_map(turn).collect();
+        let uneven: Vec<f32> = (0..EXPERTS).flat_map(|_| turn(0)).collect();
+        assert!((routing(&even).balance_loss() - CHOSEN as f64).abs() < 1e-6);
+        assert!(routing(&uneven).balance_loss() > CHOSEN as f64 + 0.5);
+    }
+}

@@ -74,7 +74,7 @@ fn packing_order_and_micro_batches_do_not_count() {
     shuffled.swap(0, 5);
     let halves = [batch[..3].to_vec(), Vec::new(), batch[3..].to_vec()];
     for isa in IsaKind::available() {
-        let whole = gradients(GOLDEN, isa, &[batch.clone()]);
+        let whole = gradients(GOLDEN, isa, std::slice::from_ref(&batch));
         assert_eq!((whole.1.tokens, whole.1.learnt_tokens), (330, 212), "every token once");
         let ways = [
             ("one by one", each_alone(&batch)),
@@ -200,19 +200,27 @@ fn the_balance_gradient_is_the_slope_of_the_balance_loss() {
         assert_eq!(balance_at(0.0), report.balance);
         let step = 1e-4;
         let slope = (balance_at(step) - balance_at(-step)) / (2.0 * step);
-        assert!((slope / length - 1.0).abs() < 1e-2, "{slope} along a gradient of {length} with {}", isa.name());
+        assert!((slope / length - 1.0).abs() < 2e-3, "{slope} along a gradient of {length} with {}", isa.name());
     }
 }
 
 #[test]
 fn balance_is_weighted_by_tokens_over_micro_batches() {
-    let batch = samples(&LENGTHS, 13);
-    let (_, whole) = gradients(BALANCED, IsaKind::best(), &[batch[..3].to_vec(), batch[3..].to_vec()]);
-    let alone = [&batch[..3], &batch[3..]].map(|part| gradients(BALANCED, IsaKind::best(), &[part.to_vec()]).1);
-    let expected = alone.iter().map(|report| report.balance * report.tokens as f64).sum::<f64>() / 330.0;
-    assert!((whole.balance - expected).abs() < 1e-9, "{} instead of {expected}", whole.balance);
+    let mut batch = samples(&LENGTHS, 13);
+    // Nothing counts, so that all gradients are the balance loss's.
+    batch.iter_mut().for_each(|sample| sample.weights.fill(0.0));
+    let halves = [&batch[..3], &batch[3..]].map(<[Sample]>::to_vec);
+    let (found, whole) = gradients(BALANCED, IsaKind::best(), &halves);
+    let alone = halves.map(|half| gradients(BALANCED, IsaKind::best(), &[half]));
+    let shares = alone.each_ref().map(|(_, report)| report.tokens as f64 / whole.tokens as f64);
+    let both = |of: &dyn Fn(&(Trainer, Report)) -> f64| shares[0] * of(&alone[0]) + shares[1] * of(&alone[1]);
+    let balance = both(&|(_, report)| report.balance);
+    assert!((whole.balance - balance).abs() < 1e-9, "{} instead of {balance}", whole.balance);
     // Experts per token when all are used alike, and more otherwise.
-    assert!(whole.balance > 4.0 && whole.balance < 8.0, "{}", whole.balance);
+    assert!(whole.balance > 4.0 && whole.balance < 8.0 && whole.loss == 0.0, "{whole:?}");
+    let mean = (0..found.gradients().len()).map(|place| both(&|(part, _)| f64::from(part.gradients()[place])) as f32);
+    let error = relative_error(found.gradients(), &mean.collect::<Vec<_>>());
+    assert!(error < 1e-5 && whole.gradient_norm > 1e-3, "{error:e}, {whole:?}");
 }
 
 #[test]
