@@ -132,7 +132,12 @@ fn is_small_sum(item: &Item) -> bool {
     let &[left, right] = numbers(&text).as_slice() else { return false };
     let says_sum = |check: &Check| match check {
         Check::Says(text) | Check::Is(text) => numbers(text) == [left.saturating_add(right)],
-        Check::SameCalls | Check::Announces | Check::NeverSays(_) | Check::Json(_) | Check::Cites(_) | Check::Prose { .. } => false,
+        Check::SameCalls
+        | Check::Announces
+        | Check::NeverSays(_)
+        | Check::Json(_)
+        | Check::Cites(_)
+        | Check::Prose { .. } => false,
     };
     left < 1000 && right < 1000 && item.checks.iter().any(says_sum)
 }

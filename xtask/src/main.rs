@@ -1,14 +1,13 @@
-//! The chores of this repository, as `cargo xtask …`: the whole check, the house rules, synthetic checkpoints, a
-//! demonstration, the gates of the model that ships.
+//! The chores of this repository, as `cargo xtask …`: the whole check, the house rules, synthetic checkpoints, the
+//! gates of the model that ships.
 //!
-//! It must not know how a model is run: the demonstration starts `glossa`, the gates ask the engine.
+//! It must not know how a model is run: the gates ask the engine.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod arguments;
 mod ci;
-mod demo;
 mod deny;
 mod error;
 mod gates;
@@ -48,7 +47,6 @@ cargo xtask COMMAND
       --temperature T       0 (default): the likeliest token
       --show K              prints K failures of each skill
       --json FILE           writes the figures
-  demo [PROMPT]     runs glossa on a small model of random weights, written on first use
 ";
 
 fn main() -> ExitCode {
@@ -72,7 +70,6 @@ fn dispatch(arguments: &mut Arguments) -> Result<()> {
         }
         Some("synth") => synthesis::run(arguments),
         Some("gates") => gates::run(arguments),
-        Some("demo") => demo::run(arguments),
         Some("help" | "--help") | None => {
             print!("{USAGE}");
             Ok(())

@@ -15,9 +15,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |index: usize, default: usize| arguments.get(index).map_or(default, |text| text.parse().unwrap());
     let (tokens, document, threads, steps) = (number(0, 8192), number(1, 512), number(2, 2), number(3, 6));
-    let isa = arguments.get(4).map_or(IsaKind::best(), |name| {
-        IsaKind::available().into_iter().find(|kind| kind.name() == name).unwrap()
-    });
+    let isa = arguments
+        .get(4)
+        .map_or(IsaKind::best(), |name| IsaKind::available().into_iter().find(|kind| kind.name() == name).unwrap());
     let config = demo();
     let options = Options {
         betas: [0.9, 0.97],

@@ -247,6 +247,11 @@ fn expert_backward(
         let target = Target { values: &mut work.inputs[wide.clone()], stride: hidden, accumulate: half == 1 };
         compute.multiply(half_gradient, weight, None, target);
         let values = &mut gradients[weight_gradient.clone()][half * hidden..];
-        compute.multiply(half_gradient.transposed(), inputs, None, Target { values, stride: 2 * hidden, accumulate: true });
+        compute.multiply(
+            half_gradient.transposed(),
+            inputs,
+            None,
+            Target { values, stride: 2 * hidden, accumulate: true },
+        );
     }
 }

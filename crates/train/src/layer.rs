@@ -67,7 +67,13 @@ impl<'a> Layer<'a> {
     }
 
     /// Reads `kept.input`, fills the rest of `kept` and writes the residual stream after the layer.
-    pub(crate) fn forward(&self, compute: &mut Training, kept: &mut Activations, scratch: &mut Scratch, out: &mut Vec<f32>) {
+    pub(crate) fn forward(
+        &self,
+        compute: &mut Training,
+        kept: &mut Activations,
+        scratch: &mut Scratch,
+        out: &mut Vec<f32>,
+    ) {
         let (tokens, hidden, weights) = (self.tokens(), self.config.hidden_size, self.parameters);
         let ranges = self.ranges;
         let shape = self.attention_shape();

@@ -48,7 +48,8 @@ pub(crate) fn cross_entropy(
 ) -> Sums {
     let (hidden, vocabulary) = (config.hidden_size, config.vocabulary_size);
     let count = batch.rows.len();
-    let Scratch { rows, normed, scales, logits, chunk_gradient, normed_gradient, row_gradient, targets, results } = scratch;
+    let Scratch { rows, normed, scales, logits, chunk_gradient, normed_gradient, row_gradient, targets, results } =
+        scratch;
     rows.resize(count * hidden, 0.0);
     compute.for_each_chunk(rows, TASK_ROWS * hidden, |task, rows| {
         for (row, &token) in rows.chunks_exact_mut(hidden).zip(&batch.rows[task * TASK_ROWS..]) {

@@ -91,8 +91,7 @@ impl Trainer {
             angles: Angles::new(config),
         };
         let zeros = || vec![0.0; length];
-        let state =
-            State { step: 0, cursor: 0, parameters: zeros(), first_moments: zeros(), second_moments: zeros() };
+        let state = State { step: 0, cursor: 0, parameters: zeros(), first_moments: zeros(), second_moments: zeros() };
         let compute = Training::new(isa, threads)?;
         let (gradients, effective) = (zeros(), zeros());
         Ok(Self { config: config.clone(), layout, options, compute, state, gradients, effective, work })
@@ -151,7 +150,12 @@ impl Trainer {
     ///
     /// # Errors
     /// A sample that does not fit, or a loss that is no longer a number; the parameters are then as before.
-    pub fn step(&mut self, micro_batches: &[Vec<Sample>], learning_rate: f32, quantised: bool) -> Result<Report, Error> {
+    pub fn step(
+        &mut self,
+        micro_batches: &[Vec<Sample>],
+        learning_rate: f32,
+        quantised: bool,
+    ) -> Result<Report, Error> {
         let batches = self.pack(micro_batches)?;
         self.see(quantised);
         self.gradients.fill(0.0);

@@ -8,7 +8,8 @@ const CODAS: [&str; 8] = ["", "", "", "n", "r", "l", "k", "s"];
 
 /// What a word shall not hold, for the reader's sake.
 const RUDE: [&str; 17] = [
-    "fuk", "dik", "kuk", "tit", "nig", "neg", "nazi", "rape", "vag", "pis", "sis", "kak", "gas", "his", "hit", "her", "sado",
+    "fuk", "dik", "kuk", "tit", "nig", "neg", "nazi", "rape", "vag", "pis", "sis", "kak", "gas", "his", "hit", "her",
+    "sado",
 ];
 
 /// A word of two or three syllables in lower case, like `torvik`.

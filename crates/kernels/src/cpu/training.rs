@@ -58,7 +58,10 @@ impl<'a> Matrix<'a> {
     /// When the slice is too short.
     #[must_use]
     pub fn with_stride(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        assert!(rows == 0 || columns == 0 || (rows - 1) * stride + columns <= values.len(), "a matrix within its slice");
+        assert!(
+            rows == 0 || columns == 0 || (rows - 1) * stride + columns <= values.len(),
+            "a matrix within its slice"
+        );
         Self { values, rows, columns, row_stride: stride, column_stride: 1 }
     }
 
@@ -116,13 +119,7 @@ impl Training {
         assert!((rows - 1) * target.stride + columns <= target.values.len() && columns <= target.stride, "room for C");
         assert!(depth > 0, "an empty sum");
         let table = self.table;
-        let source = Source {
-            b: b.values.as_ptr(),
-            b_row: b.row_stride,
-            b_column: b.column_stride,
-            columns,
-            depth,
-        };
+        let source = Source { b: b.values.as_ptr(), b_row: b.row_stride, b_column: b.column_stride, columns, depth };
         let packed_len = product::packed_len(depth, columns, table.tile_columns);
         if self.packed.len() < packed_len {
             self.packed.resize(packed_len, 0.0);

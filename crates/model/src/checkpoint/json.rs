@@ -27,7 +27,11 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(path: &Path, expected: &'static
 }
 
 /// Parses JSON that was read; `path` is only for messages.
-pub(super) fn parse<T: for<'de> Deserialize<'de>>(path: &Path, bytes: &[u8], expected: &'static str) -> Result<T, Error> {
+pub(super) fn parse<T: for<'de> Deserialize<'de>>(
+    path: &Path,
+    bytes: &[u8],
+    expected: &'static str,
+) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|error| Error::Json {
         path: path.to_path_buf(),
         expected,

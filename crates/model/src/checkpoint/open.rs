@@ -204,12 +204,7 @@ fn check_part_number(metadata: &super::gguf_values::Metadata, number: usize) -> 
     }
 }
 
-fn add_part(
-    tensors: &mut Tensors,
-    path: &Path,
-    bytes: &Bytes,
-    entries: Vec<gguf::Entry>,
-) -> Result<(), Error> {
+fn add_part(tensors: &mut Tensors, path: &Path, bytes: &Bytes, entries: Vec<gguf::Entry>) -> Result<(), Error> {
     tensors.add_file(
         path,
         bytes,

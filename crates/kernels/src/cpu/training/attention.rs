@@ -54,7 +54,9 @@ pub(in crate::cpu) struct Gradients {
 pub(in crate::cpu) fn scratch_len(length: usize, head_dim: usize) -> usize {
     let (length, wide) = (length.next_multiple_of(64), head_dim.next_multiple_of(64));
     // Scores and their gradients, one packed side, and strips of either shape.
-    2 * BLOCK_QUERIES * length + length.max(wide) * wide.max(BLOCK_QUERIES) + strip_len(length.max(BLOCK_QUERIES) + 64, 16)
+    2 * BLOCK_QUERIES * length
+        + length.max(wide) * wide.max(BLOCK_QUERIES)
+        + strip_len(length.max(BLOCK_QUERIES) + 64, 16)
 }
 
 /// A matrix with any strides.
@@ -339,13 +341,7 @@ unsafe fn backward_block<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         let out_gradient = View { start: gradients.out.add(out_at), row: job.out_stride, column: 1 };
         scores::<L, ROWS, VECTORS>(job, (first, rows), (from, keys), queries, &scratch);
         let values = View { start: job.values.add(from * stride), row: 1, column: stride };
-        block::<L, ROWS, VECTORS>(
-            (rows, dim, keys),
-            out_gradient,
-            values,
-            (scratch.gradients, keys, false),
-            &scratch,
-        );
+        block::<L, ROWS, VECTORS>((rows, dim, keys), out_gradient, values, (scratch.gradients, keys, false), &scratch);
         for row in 0..rows {
             let query = first + row;
             let begin = (query + 1).saturating_sub(job.window) - from;

@@ -39,13 +39,22 @@ pub(in crate::cpu) unsafe fn rms_norm<L: Lanes>(x: &[f32], weight: &[f32], epsil
     }
 }
 
+/// What [`rms_norm`] had and gave for one row.
+#[derive(Clone, Copy)]
+pub(in crate::cpu) struct Normed<'a> {
+    pub(in crate::cpu) x: &'a [f32],
+    pub(in crate::cpu) weight: &'a [f32],
+    /// `1 / sqrt(mean(x²) + epsilon)`.
+    pub(in crate::cpu) scale: f32,
+}
+
 /// Backward of [`rms_norm`]: `dx += r·(weight·dy − x·r²·mean(weight·dy·x))`, `dweight += dy·x·r`.
 ///
 /// # Safety
 /// As above.
 #[inline(always)]
 pub(in crate::cpu) unsafe fn rms_norm_backward<L: Lanes>(
-    (x, weight, scale): (&[f32], &[f32], f32),
+    &Normed { x, weight, scale }: &Normed<'_>,
     out_gradient: &[f32],
     x_gradient: &mut [f32],
     weight_gradient: &mut [f32],
@@ -258,7 +267,7 @@ pub(in crate::cpu) unsafe fn cross_entropy<L: Lanes>(row: &mut [f32], target: us
             i += 1;
         }
         *row.add(target) -= weight;
-        (weight * (most + sum.ln() - logit), logit >= most)
+        (weight * ((most - logit) + sum.ln()), logit >= most)
     }
 }
 
@@ -279,21 +288,27 @@ pub struct AdamStep {
     pub corrections: [f32; 2],
 }
 
+/// What AdamW moves: equally long parts of the parameters and of both moments.
+pub(in crate::cpu) struct Moving<'a> {
+    pub(in crate::cpu) parameters: &'a mut [f32],
+    pub(in crate::cpu) first: &'a mut [f32],
+    pub(in crate::cpu) second: &'a mut [f32],
+}
+
 /// One step of AdamW (arXiv 1711.05101, in the order of operations that PyTorch has).
 ///
 /// # Safety
 /// As above.
 #[inline(always)]
-pub(in crate::cpu) unsafe fn adam(
-    step: &AdamStep,
-    (parameters, first, second): (&mut [f32], &mut [f32], &mut [f32]),
-    gradients: &[f32],
-) {
+pub(in crate::cpu) unsafe fn adam(step: &AdamStep, moving: &mut Moving<'_>, gradients: &[f32]) {
+    let Moving { parameters, first, second } = moving;
     let decay = 1.0 - step.learning_rate * step.weight_decay;
     let [beta1, beta2] = step.betas;
     let size = step.learning_rate / step.corrections[0];
     let root = step.corrections[1].sqrt();
-    for (((parameter, first), second), gradient) in parameters.iter_mut().zip(first).zip(second).zip(gradients) {
+    for (((parameter, first), second), gradient) in
+        parameters.iter_mut().zip(first.iter_mut()).zip(second.iter_mut()).zip(gradients)
+    {
         let gradient = gradient * step.gradient_scale;
         *first = beta1 * *first + (1.0 - beta1) * gradient;
         *second = beta2 * *second + (1.0 - beta2) * gradient * gradient;

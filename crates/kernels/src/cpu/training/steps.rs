@@ -1,7 +1,7 @@
 //! The ops between the products, forward and backward, cut into tasks. Must not know layers.
 
 use super::attention::{self, Gradients, Job};
-use super::rows::AdamStep;
+use super::rows::{AdamStep, Moving, Normed};
 use super::{Training, with_scratch};
 use crate::cpu::product::Output;
 
@@ -123,13 +123,13 @@ impl Training {
         let gradients = Start(x_gradient.as_mut_ptr());
         self.for_each_chunk(&mut partial, columns, |task, partial| {
             let first = task * TASK_ROWS;
-            for row in first..(first + TASK_ROWS).min(scales.len()) {
+            for (row, &scale) in scales.iter().enumerate().skip(first).take(TASK_ROWS) {
                 let range = row * columns..(row + 1) * columns;
                 // SAFETY: each row is one task's, and inside `x_gradient`.
                 unsafe {
                     let dx = std::slice::from_raw_parts_mut(gradients.at(range.start), columns);
                     let dy = &out_gradient[range.clone()];
-                    (self.table.rms_norm_backward)((&x[range], weight, scales[row]), dy, dx, partial);
+                    (self.table.rms_norm_backward)(&Normed { x: &x[range], weight, scale }, dy, dx, partial);
                 }
             }
         });
@@ -200,7 +200,9 @@ impl Training {
         qkv_gradient: &mut [f32],
         sinks_gradient: &mut [f32],
     ) {
-        assert!(qkv_gradient.len() == qkv.len() && out_gradient.len() == out.len() && sinks_gradient.len() == shape.heads);
+        assert!(
+            qkv_gradient.len() == qkv.len() && out_gradient.len() == out.len() && sinks_gradient.len() == shape.heads
+        );
         qkv_gradient.fill(0.0);
         let only_read = |values: &[f32]| (values.as_ptr().cast_mut(), values.len());
         let places = places(shape, (qkv, sinks), only_read(out), only_read(log_sums));
@@ -286,7 +288,7 @@ impl Training {
             unsafe {
                 let first = std::slice::from_raw_parts_mut(first.at(start), length);
                 let second = std::slice::from_raw_parts_mut(second.at(start), length);
-                (self.table.adam)(step, (parameters, first, second), &gradients[start..start + length]);
+                (self.table.adam)(step, &mut Moving { parameters, first, second }, &gradients[start..start + length]);
             }
         });
     }

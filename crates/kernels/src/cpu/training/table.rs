@@ -17,12 +17,12 @@ pub(super) struct Table {
     pub(super) attend: unsafe fn(&Job),
     pub(super) attend_backward: unsafe fn(&Job, &Gradients),
     pub(super) rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]) -> f32,
-    pub(super) rms_norm_backward: unsafe fn((&[f32], &[f32], f32), &[f32], &mut [f32], &mut [f32]),
+    pub(super) rms_norm_backward: unsafe fn(&rows::Normed<'_>, &[f32], &mut [f32], &mut [f32]),
     pub(super) rotate: unsafe fn(*mut f32, usize, &[f32], &[f32], f32),
     pub(super) swiglu: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
     pub(super) swiglu_backward: unsafe fn(&mut [f32], &mut [f32], f32, &[f32]),
     pub(super) cross_entropy: unsafe fn(&mut [f32], usize, f32) -> (f32, bool),
-    pub(super) adam: unsafe fn(&AdamStep, (&mut [f32], &mut [f32], &mut [f32]), &[f32]),
+    pub(super) adam: unsafe fn(&AdamStep, &mut rows::Moving<'_>, &[f32]),
 }
 
 impl Table {
@@ -67,12 +67,12 @@ macro_rules! instances {
             instances!(@ $(#[$feature])? attend, attention::forward::<$lanes, $rows, $vectors>, (job: &Job) -> ());
             instances!(@ $(#[$feature])? attend_backward, attention::backward::<$lanes, $rows, $vectors>, (job: &Job, gradients: &Gradients) -> ());
             instances!(@ $(#[$feature])? rms_norm, rows::rms_norm::<$lanes>, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> f32);
-            instances!(@ $(#[$feature])? rms_norm_backward, rows::rms_norm_backward::<$lanes>, (input: (&[f32], &[f32], f32), dy: &[f32], dx: &mut [f32], dw: &mut [f32]) -> ());
+            instances!(@ $(#[$feature])? rms_norm_backward, rows::rms_norm_backward::<$lanes>, (input: &rows::Normed<'_>, dy: &[f32], dx: &mut [f32], dw: &mut [f32]) -> ());
             instances!(@ $(#[$feature])? rotate, rows::rotate::<$lanes>, (x: *mut f32, half: usize, cos: &[f32], sin: &[f32], direction: f32) -> ());
             instances!(@ $(#[$feature])? swiglu, rows::swiglu::<$lanes>, (gate: &[f32], up: &[f32], limit: f32, out: &mut [f32]) -> ());
             instances!(@ $(#[$feature])? swiglu_backward, rows::swiglu_backward::<$lanes>, (gate: &mut [f32], up: &mut [f32], limit: f32, dy: &[f32]) -> ());
             instances!(@ $(#[$feature])? cross_entropy, rows::cross_entropy::<$lanes>, (row: &mut [f32], target: usize, weight: f32) -> (f32, bool));
-            instances!(@ $(#[$feature])? adam, rows::adam, (step: &AdamStep, moved: (&mut [f32], &mut [f32], &mut [f32]), gradients: &[f32]) -> ());
+            instances!(@ $(#[$feature])? adam, rows::adam, (step: &AdamStep, moving: &mut rows::Moving<'_>, gradients: &[f32]) -> ());
         }
     };
     (@ $(#[$feature:meta])? $name:ident, $generic:expr, ($($argument:ident: $type:ty),*) -> $result:ty) => {
