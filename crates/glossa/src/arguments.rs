@@ -33,12 +33,16 @@ pub(crate) enum Command {
 }
 
 #[derive(Args)]
+#[command(override_usage = "glossa run [OPTIONS] [MODEL] [PROMPT]...")]
 pub(crate) struct RunArguments {
-    /// A model: a directory (Hugging Face or OpenAI's original layout), a .gguf file or a .safetensors file.
-    pub(crate) model: PathBuf,
-    /// The prompt; - (or nothing, when something is piped in) reads standard input. Several parts are joined by an empty
-    /// line: `… | glossa run MODEL "Summarise this:" -`.
-    pub(crate) prompt: Vec<String>,
+    /// MODEL is a directory (Hugging Face or OpenAI's original layout), a .gguf file or a .safetensors file; without it the
+    /// tiny model inside the program answers. PROMPT may be - (or nothing, when something is piped in) for standard input;
+    /// several parts are joined by an empty line: `… | glossa run MODEL "Summarise this:" -`.
+    #[arg(value_name = "MODEL or PROMPT")]
+    pub(crate) words: Vec<String>,
+    /// The model, when it should not be told from the prompt by its looks; all words are the prompt then.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) model: Option<PathBuf>,
     /// How long the model may think.
     #[arg(long, value_enum, default_value_t = Effort::Medium)]
     pub(crate) effort: Effort,
@@ -79,9 +83,9 @@ pub(crate) struct RunArguments {
 #[derive(Args)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArguments {
-    /// Divides the logits; 0 always takes the most likely token.
-    #[arg(long, default_value_t = 1.0, value_name = "T", allow_negative_numbers = true)]
-    pub(crate) temperature: f32,
+    /// Divides the logits; 0 always takes the most likely token [default: 1; 0.3 for the built-in tiny model].
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub(crate) temperature: Option<f32>,
     /// Keep the most likely tokens that together reach this probability.
     #[arg(long, default_value_t = 1.0, value_name = "P", allow_negative_numbers = true)]
     pub(crate) top_p: f32,

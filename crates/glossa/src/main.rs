@@ -13,6 +13,7 @@ mod loading;
 mod logits;
 mod output;
 mod run;
+mod shipped;
 mod text;
 mod train;
 

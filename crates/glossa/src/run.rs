@@ -10,7 +10,7 @@ use harmony::{
     Collector, Conversation, DeveloperContent, Parser, ReasoningEffort, Renderer, Role, SystemContent, TextStream,
     Vocabulary,
 };
-use model::{Checkpoint, Precision};
+use model::Precision;
 use serde_json::{Value, json};
 
 use crate::arguments::{Effort, RunArguments, SamplingArguments};
@@ -19,7 +19,11 @@ use crate::error::Error;
 use crate::figures::{figures, reason_code};
 use crate::loading;
 use crate::output::{Display, Part};
+use crate::shipped::Named;
 use crate::text::given_or_stdin;
+
+/// What a user of the model inside the program should know.
+const SHIPPED_NOTE: &str = "No model named: the tiny built-in one answers. It only knows sums, tools and small talk; give the path of gpt-oss weights for more.\n";
 
 /// What a turn gave.
 struct Turn {
@@ -30,14 +34,17 @@ struct Turn {
 }
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
-    let prompt = read_prompt(arguments)?;
-    let sampling = sampling(&arguments.sampling)?;
+    let (named, words) = Named::split(arguments.model.as_deref(), &arguments.words);
+    let prompt = read_prompt(words, arguments.raw)?;
+    let sampling = sampling(&arguments.sampling, &named)?;
     let device = loading::device(&arguments.compute)?;
     let started = Instant::now();
     let mut progress = Progress::new();
-    progress.show(arguments.quiet, &format!("loading {} …", arguments.model.display()));
-    let checkpoint = Checkpoint::open(&arguments.model)?;
-    let vocabulary = loading::vocabulary(&arguments.model, &checkpoint)?;
+    if named == Named::Shipped && !arguments.quiet {
+        say(SHIPPED_NOTE);
+    }
+    progress.show(arguments.quiet, &format!("loading {named} …"));
+    let (checkpoint, vocabulary) = named.open()?;
     let mut stop_ids = if arguments.raw { Vec::new() } else { vocabulary.stop_ids()? };
     stop_ids.extend(&checkpoint.stop_ids);
     if !arguments.raw {
@@ -67,18 +74,18 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     }
 }
 
-fn read_prompt(arguments: &RunArguments) -> Result<String, Error> {
-    if arguments.prompt.is_empty() && stdin().is_terminal() {
+fn read_prompt(words: &[String], raw: bool) -> Result<String, Error> {
+    if words.is_empty() && stdin().is_terminal() {
         return Err(Error::EmptyPrompt);
     }
     let part = |given: &str| {
         let text = given_or_stdin(Some(given))?;
         // A text that was piped in ends with the line end of whatever wrote it.
-        let trim = given == "-" && !arguments.raw;
+        let trim = given == "-" && !raw;
         Ok(if trim { text.trim_end_matches(['\r', '\n']).to_owned() } else { text })
     };
-    let given = arguments.prompt.iter().map(String::as_str);
-    let parts: Vec<&str> = if arguments.prompt.is_empty() { vec!["-"] } else { given.collect() };
+    let given = words.iter().map(String::as_str);
+    let parts: Vec<&str> = if words.is_empty() { vec!["-"] } else { given.collect() };
     let parts: Vec<String> = parts.into_iter().map(part).collect::<Result<_, Error>>()?;
     let prompt = parts.join("\n\n");
     if parts.iter().all(String::is_empty) { Err(Error::EmptyPrompt) } else { Ok(prompt) }
@@ -132,14 +139,14 @@ fn context_tokens(asked: Option<usize>, most: usize) -> Result<usize, Error> {
     }
 }
 
-fn sampling(arguments: &SamplingArguments) -> Result<Sampling, Error> {
+fn sampling(arguments: &SamplingArguments, named: &Named) -> Result<Sampling, Error> {
     let bias = |given: &String| {
         let (id, bias) = given.split_once('=').unwrap_or_default();
         id.parse().ok().zip(bias.parse().ok()).ok_or_else(|| Error::LogitBias { given: given.clone() })
     };
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
     Ok(Sampling {
-        temperature: arguments.temperature,
+        temperature: arguments.temperature.unwrap_or_else(|| named.temperature()),
         top_p: arguments.top_p,
         top_k: arguments.top_k,
         min_p: arguments.min_p,

@@ -119,7 +119,7 @@ impl<'a> Layer<'a> {
             Some(&self.parameters[self.ranges.router_bias.clone()]),
             Target { values: &mut scratch.router, stride: experts, accumulate: false },
         );
-        kept.routing.choose(&scratch.router, experts, self.config.experts_per_token);
+        kept.routing.choose(compute, &scratch.router, experts, self.config.experts_per_token);
     }
 
     fn rotate(&self, compute: &Training, qkv: &mut [f32], backward: bool) {

@@ -1,5 +1,10 @@
 //! Which experts each token goes to, and the gradients of that choice. It must not know what experts compute.
 
+use kernels::Training;
+
+/// Tokens of a task.
+const TASK_TOKENS: usize = 256;
+
 /// The choice of experts for a batch of tokens.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routing {
@@ -23,26 +28,35 @@ pub(crate) struct Routing {
 
 impl Routing {
     /// Chooses from `[tokens, experts]` logits.
-    pub(crate) fn choose(&mut self, logits: &[f32], experts: usize, chosen: usize) {
+    pub(crate) fn choose(&mut self, compute: &Training, logits: &[f32], experts: usize, chosen: usize) {
+        let tokens = logits.len() / experts;
         self.chosen = chosen;
-        self.probabilities.clear();
-        self.experts.clear();
-        self.weights.clear();
-        let mut order: Vec<u32> = Vec::with_capacity(experts);
-        for row in logits.chunks_exact(experts) {
-            order.clear();
-            order.extend(0..experts as u32);
-            order.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
-            let best = row[order[0] as usize];
-            let start = self.probabilities.len();
-            self.probabilities.extend(row.iter().map(|logit| (logit - best).exp()));
-            let all: f32 = self.probabilities[start..].iter().sum();
-            let picked = order[..chosen].iter().map(|&expert| self.probabilities[start + expert as usize]);
-            let sum: f32 = picked.clone().sum();
-            self.weights.extend(picked.map(|value| value / sum));
-            self.probabilities[start..].iter_mut().for_each(|value| *value /= all);
-            self.experts.extend_from_slice(&order[..chosen]);
-        }
+        self.probabilities.resize(tokens * experts, 0.0);
+        self.experts.resize(tokens * chosen, 0);
+        self.weights.resize(tokens * chosen, 0.0);
+        let row = |token: usize| &logits[token * experts..(token + 1) * experts];
+        compute.for_each_chunk(&mut self.experts, TASK_TOKENS * chosen, |task, part| {
+            let mut order: Vec<u32> = Vec::with_capacity(experts);
+            for (index, best) in part.chunks_exact_mut(chosen).enumerate() {
+                let row = row(task * TASK_TOKENS + index);
+                order.clear();
+                order.extend(0..experts as u32);
+                order.sort_by(|&a, &b| row[b as usize].total_cmp(&row[a as usize]));
+                best.copy_from_slice(&order[..chosen]);
+            }
+        });
+        let picked = &self.experts;
+        compute.for_each_chunk(&mut self.weights, TASK_TOKENS * chosen, |task, part| {
+            for (index, weights) in part.chunks_exact_mut(chosen).enumerate() {
+                let token = task * TASK_TOKENS + index;
+                softmax(picked[token * chosen..].iter().map(|&expert| row(token)[expert as usize]), weights);
+            }
+        });
+        compute.for_each_chunk(&mut self.probabilities, TASK_TOKENS * experts, |task, part| {
+            for (index, probabilities) in part.chunks_exact_mut(experts).enumerate() {
+                softmax(row(task * TASK_TOKENS + index).iter().copied(), probabilities);
+            }
+        });
         self.sort(experts);
     }
 
@@ -109,8 +123,18 @@ impl Routing {
     }
 }
 
+/// Softmax of as many logits as there is room for.
+fn softmax(logits: impl Iterator<Item = f32> + Clone, out: &mut [f32]) {
+    let best = logits.clone().take(out.len()).fold(f32::NEG_INFINITY, f32::max);
+    out.iter_mut().zip(logits).for_each(|(value, logit)| *value = (logit - best).exp());
+    let sum: f32 = out.iter().sum();
+    out.iter_mut().for_each(|value| *value /= sum);
+}
+
 #[cfg(test)]
 mod tests {
+    use kernels::{IsaKind, Training};
+
     use super::Routing;
 
     const TOKENS: usize = 12;
@@ -142,7 +166,8 @@ mod tests {
 
     fn routing(logits: &[f32]) -> Routing {
         let mut routing = Routing::default();
-        routing.choose(logits, EXPERTS, CHOSEN);
+        let compute = Training::new(IsaKind::Scalar, 2).unwrap();
+        routing.choose(&compute, logits, EXPERTS, CHOSEN);
         routing
     }
 

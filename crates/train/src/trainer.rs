@@ -158,7 +158,7 @@ impl Trainer {
     ) -> Result<Report, Error> {
         let batches = self.pack(micro_batches)?;
         self.see(quantised);
-        self.gradients.fill(0.0);
+        self.compute.for_each_chunk(&mut self.gradients, TASK_VALUES, |_, part| part.fill(0.0));
         let mut report = self.passes(&batches, true);
         report.gradient_norm = self.gradient_norm();
         if !report.loss.is_finite() || !report.gradient_norm.is_finite() {
@@ -198,7 +198,9 @@ impl Trainer {
     fn see(&mut self, quantised: bool) {
         let (parameters, layout) = (&self.state.parameters, &self.layout);
         if !quantised {
-            self.effective.copy_from_slice(parameters);
+            self.compute.for_each_chunk(&mut self.effective, TASK_VALUES, |task, part| {
+                part.copy_from_slice(&parameters[task * TASK_VALUES..][..part.len()]);
+            });
             return;
         }
         for tensor in layout.tensors() {

@@ -42,7 +42,7 @@ pub(in crate::cpu) struct Job {
 pub(in crate::cpu) struct Gradients {
     /// Of the results; strides as `out`.
     pub(in crate::cpu) out: *const f32,
-    /// To be added to (keys, values) and written (queries); strides as `queries`.
+    /// Written; strides as `queries`.
     pub(in crate::cpu) queries: *mut f32,
     pub(in crate::cpu) keys: *mut f32,
     pub(in crate::cpu) values: *mut f32,
@@ -296,7 +296,7 @@ unsafe fn through_softmax<L: Lanes>(weight: *const f32, gradient: *mut f32, leng
     }
 }
 
-/// Writes the gradients of queries and sinks and adds those of keys and values, from what [`forward`] left.
+/// Writes the gradients, from what [`forward`] left.
 ///
 /// # Safety
 /// As [`forward`].
@@ -307,6 +307,11 @@ pub(in crate::cpu) unsafe fn backward<L: Lanes, const ROWS: usize, const VECTORS
 ) {
     // SAFETY: as required.
     unsafe {
+        for token in 0..job.length {
+            for start in [gradients.keys, gradients.values] {
+                std::ptr::write_bytes(start.add(token * job.stride), 0, job.head_dim);
+            }
+        }
         for head in 0..job.group {
             let mut sink = 0.0;
             let mut first = 0;

@@ -203,7 +203,6 @@ impl Training {
         assert!(
             qkv_gradient.len() == qkv.len() && out_gradient.len() == out.len() && sinks_gradient.len() == shape.heads
         );
-        qkv_gradient.fill(0.0);
         let only_read = |values: &[f32]| (values.as_ptr().cast_mut(), values.len());
         let places = places(shape, (qkv, sinks), only_read(out), only_read(log_sums));
         let tasks = shape.tasks();
