@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod browsing;
+mod calendar;
 mod chat;
 mod extraction;
 mod facts;

@@ -33,7 +33,7 @@ pub struct Isa {
     pub(super) multiply: unsafe fn(&tile::Product),
     /// Rows of a register tile: panels are padded to a multiple of it.
     pub(super) tile_rows: usize,
-    pub(super) rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
+    pub(super) rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]) -> f32,
     pub(super) add_scaled: unsafe fn(&[f32], f32, &mut [f32]),
     pub(super) swiglu: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
     pub(super) attend_f32: unsafe fn(&attention::Job<'_, f32>),
@@ -148,7 +148,7 @@ macro_rules! instances {
             instances!(@ $(#[$feature])? decode_dense, tile::decode_dense::<$lanes>, (format: DenseFormat, row: *const u8, start: usize, length: usize, out: *mut f32) -> ());
             instances!(@ $(#[$feature])? decode_mxfp4, tile::decode_mxfp4::<$lanes>, (layout: Mxfp4Layout, blocks: *const u8, scales: *const u8, start: usize, length: usize, out: *mut f32) -> ());
             instances!(@ $(#[$feature])? multiply, tile::multiply::<$lanes, $rows, $tokens>, (product: &tile::Product) -> ());
-            instances!(@ $(#[$feature])? rms_norm, rows::rms_norm::<$lanes>, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> ());
+            instances!(@ $(#[$feature])? rms_norm, rows::rms_norm::<$lanes>, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> f32);
             instances!(@ $(#[$feature])? add_scaled, rows::add_scaled::<$lanes>, (x: &[f32], factor: f32, out: &mut [f32]) -> ());
             instances!(@ $(#[$feature])? swiglu, rows::swiglu::<$lanes>, (gate: &[f32], up: &[f32], limit: f32, out: &mut [f32]) -> ());
             instances!(@ $(#[$feature])? attend_f32, attention::attend::<$lanes, f32>, (job: &attention::Job<'_, f32>) -> ());

@@ -2,12 +2,12 @@
 
 use super::lanes::Lanes;
 
-/// `out = x / sqrt(mean(x²) + epsilon) · weight`.
+/// `out = x / sqrt(mean(x²) + epsilon) · weight`; returns the factor `1 / sqrt(…)`.
 ///
 /// # Safety
 /// The slices are equally long.
 #[inline(always)]
-pub(super) unsafe fn rms_norm<L: Lanes>(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+pub(in crate::cpu) unsafe fn rms_norm<L: Lanes>(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> f32 {
     let length = x.len();
     let (x, weight, out) = (x.as_ptr(), weight.as_ptr(), out.as_mut_ptr());
     // SAFETY: all indices are below the common length.
@@ -35,6 +35,7 @@ pub(super) unsafe fn rms_norm<L: Lanes>(x: &[f32], weight: &[f32], epsilon: f32,
             *out.add(i) = *x.add(i) * scale * *weight.add(i);
             i += 1;
         }
+        scale
     }
 }
 

@@ -2,23 +2,8 @@
 
 use super::Small;
 use crate::draw::Draw;
+use crate::skills::calendar::{DAYS, MONTHS};
 use crate::skills::wording::fill;
-
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 
 /// The day or month before or after another.
 pub(super) fn neighbor(draw: &mut Draw) -> Small {

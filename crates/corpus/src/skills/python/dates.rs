@@ -4,21 +4,7 @@ use time::{Date, Duration, Month};
 
 use super::Task;
 use crate::draw::Draw;
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
+use crate::skills::calendar::MONTHS;
 
 pub(super) fn days_between(draw: &mut Draw, _today: Option<&str>) -> Task {
     let (first, last) = two_dates(draw);

@@ -2,44 +2,7 @@
 
 use crate::cpu::lanes::Lanes;
 
-/// RMSNorm of one row, `out = x · r · weight` with `r = 1 / sqrt(mean(x²) + epsilon)`; returns `r`.
-///
-/// # Safety
-/// The slices are equally long (for all functions here, if nothing else is said).
-#[inline(always)]
-pub(in crate::cpu) unsafe fn rms_norm<L: Lanes>(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> f32 {
-    let length = x.len();
-    let (x, weight, out) = (x.as_ptr(), weight.as_ptr(), out.as_mut_ptr());
-    // SAFETY: all indices are below the common length.
-    unsafe {
-        let mut squares = L::splat(0.0);
-        let mut i = 0;
-        while i + L::WIDTH <= length {
-            let value = L::load(x.add(i));
-            squares = L::fma(value, value, squares);
-            i += L::WIDTH;
-        }
-        let mut sum = L::reduce_add(squares);
-        while i < length {
-            sum += *x.add(i) * *x.add(i);
-            i += 1;
-        }
-        let scale = 1.0 / (sum / length as f32 + epsilon).sqrt();
-        i = 0;
-        while i + L::WIDTH <= length {
-            let value = L::mul(L::load(x.add(i)), L::splat(scale));
-            L::store(out.add(i), L::mul(value, L::load(weight.add(i))));
-            i += L::WIDTH;
-        }
-        while i < length {
-            *out.add(i) = *x.add(i) * scale * *weight.add(i);
-            i += 1;
-        }
-        scale
-    }
-}
-
-/// What [`rms_norm`] had and gave for one row.
+/// What RMSNorm had and gave for one row.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Normed<'a> {
     pub(in crate::cpu) x: &'a [f32],
@@ -48,10 +11,10 @@ pub(in crate::cpu) struct Normed<'a> {
     pub(in crate::cpu) scale: f32,
 }
 
-/// Backward of [`rms_norm`]: `dx += r·(weight·dy − x·r²·mean(weight·dy·x))`, `dweight += dy·x·r`.
+/// Backward of RMSNorm: `dx += r·(weight·dy − x·r²·mean(weight·dy·x))`, `dweight += dy·x·r`.
 ///
 /// # Safety
-/// As above.
+/// The slices are equally long (for all functions here, if nothing else is said).
 #[inline(always)]
 pub(in crate::cpu) unsafe fn rms_norm_backward<L: Lanes>(
     &Normed { x, weight, scale }: &Normed<'_>,

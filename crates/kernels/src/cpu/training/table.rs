@@ -66,7 +66,7 @@ macro_rules! instances {
             instances!(@ $(#[$feature])? multiply, product::multiply::<$lanes, $rows, $vectors>, (product: &Product) -> ());
             instances!(@ $(#[$feature])? attend, attention::forward::<$lanes, $rows, $vectors>, (job: &Job) -> ());
             instances!(@ $(#[$feature])? attend_backward, attention::backward::<$lanes, $rows, $vectors>, (job: &Job, gradients: &Gradients) -> ());
-            instances!(@ $(#[$feature])? rms_norm, rows::rms_norm::<$lanes>, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> f32);
+            instances!(@ $(#[$feature])? rms_norm, crate::cpu::rows::rms_norm::<$lanes>, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> f32);
             instances!(@ $(#[$feature])? rms_norm_backward, rows::rms_norm_backward::<$lanes>, (input: &rows::Normed<'_>, dy: &[f32], dx: &mut [f32], dw: &mut [f32]) -> ());
             instances!(@ $(#[$feature])? rotate, rows::rotate::<$lanes>, (x: *mut f32, half: usize, cos: &[f32], sin: &[f32], direction: f32) -> ());
             instances!(@ $(#[$feature])? swiglu, rows::swiglu::<$lanes>, (gate: &[f32], up: &[f32], limit: f32, out: &mut [f32]) -> ());
