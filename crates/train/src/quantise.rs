@@ -67,12 +67,16 @@ pub fn round_to_bf16(values: &[f32], out: &mut [f32]) {
 pub fn as_exported(layout: &Layout, parameters: &[f32], out: &mut [f32]) {
     assert!(parameters.len() == layout.length() && out.len() == layout.length(), "vectors of the layout");
     for tensor in layout.tensors() {
-        let (from, to) = (&parameters[tensor.range.clone()], &mut out[tensor.range.clone()]);
-        match tensor.kind {
-            TensorKind::Experts => fake_quantise(from, to),
-            TensorKind::Embedding | TensorKind::Weight | TensorKind::Bias | TensorKind::Norm | TensorKind::Sinks => {
-                round_to_bf16(from, to)
-            }
+        rounding(tensor.kind)(&parameters[tensor.range.clone()], &mut out[tensor.range.clone()]);
+    }
+}
+
+/// How the values of a kind of tensor are rounded in an exported file, whole blocks of 32 at a time.
+pub(crate) fn rounding(kind: TensorKind) -> fn(&[f32], &mut [f32]) {
+    match kind {
+        TensorKind::Experts => fake_quantise,
+        TensorKind::Embedding | TensorKind::Weight | TensorKind::Bias | TensorKind::Norm | TensorKind::Sinks => {
+            round_to_bf16
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::initial;
 use crate::layer::{Activations, Layer, Scratch};
 use crate::loss::{self, Sums};
-use crate::parameters::{Layout, TensorKind};
+use crate::parameters::Layout;
 use crate::quantise;
 use crate::rotary::Angles;
 use crate::sample::Sample;
@@ -205,14 +205,7 @@ impl Trainer {
         }
         for tensor in layout.tensors() {
             let from = &parameters[tensor.range.clone()];
-            let round = match tensor.kind {
-                TensorKind::Experts => quantise::fake_quantise,
-                TensorKind::Embedding
-                | TensorKind::Weight
-                | TensorKind::Bias
-                | TensorKind::Norm
-                | TensorKind::Sinks => quantise::round_to_bf16,
-            };
+            let round = quantise::rounding(tensor.kind);
             self.compute.for_each_chunk(&mut self.effective[tensor.range.clone()], TASK_VALUES, |task, out| {
                 round(&from[task * TASK_VALUES..][..out.len()], out);
             });

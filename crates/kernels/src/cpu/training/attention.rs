@@ -5,6 +5,7 @@
 //! them again from the saved logarithm of each row's sum (FlashAttention, arXiv 2205.14135; sinks as in the gpt-oss reference).
 
 use super::product::{Product, Source, multiply, pack, packed_len, strip_len};
+use super::rows::greatest;
 use crate::cpu::lanes::Lanes;
 
 /// Queries whose scores exist at a time.
@@ -169,29 +170,6 @@ unsafe fn exponentials<L: Lanes>(row: *mut f32, length: usize, scale: f32, shift
             i += 1;
         }
         sum
-    }
-}
-
-#[inline(always)]
-unsafe fn greatest<L: Lanes>(row: *const f32, length: usize) -> f32 {
-    // SAFETY: the row has `length` values.
-    unsafe {
-        let mut most = f32::NEG_INFINITY;
-        let mut i = 0;
-        if length >= L::WIDTH {
-            let mut lanes = L::load(row);
-            i = L::WIDTH;
-            while i + L::WIDTH <= length {
-                lanes = L::max(lanes, L::load(row.add(i)));
-                i += L::WIDTH;
-            }
-            most = L::reduce_max(lanes);
-        }
-        while i < length {
-            most = most.max(*row.add(i));
-            i += 1;
-        }
-        most
     }
 }
 

@@ -178,6 +178,33 @@ unsafe fn inside<L: Lanes>(raw: L::V, clamped: L::V) -> L::V {
     }
 }
 
+/// The greatest of a row.
+///
+/// # Safety
+/// The row has `length` values.
+#[inline(always)]
+pub(in crate::cpu) unsafe fn greatest<L: Lanes>(row: *const f32, length: usize) -> f32 {
+    // SAFETY: the row has `length` values.
+    unsafe {
+        let mut most = f32::NEG_INFINITY;
+        let mut i = 0;
+        if length >= L::WIDTH {
+            let mut lanes = L::load(row);
+            i = L::WIDTH;
+            while i + L::WIDTH <= length {
+                lanes = L::max(lanes, L::load(row.add(i)));
+                i += L::WIDTH;
+            }
+            most = L::reduce_max(lanes);
+        }
+        while i < length {
+            most = most.max(*row.add(i));
+            i += 1;
+        }
+        most
+    }
+}
+
 /// Loss of one row of logits in nats times `weight`; the row becomes its gradient, `weight · (softmax − one-hot)`. Also
 /// whether the target was the most likely.
 ///
@@ -189,23 +216,10 @@ pub(in crate::cpu) unsafe fn cross_entropy<L: Lanes>(row: &mut [f32], target: us
     let row = row.as_mut_ptr();
     // SAFETY: all indices are below the length.
     unsafe {
-        let mut most = *row;
-        let mut i = 0;
-        if length >= L::WIDTH {
-            let mut lanes = L::load(row);
-            while i + L::WIDTH <= length {
-                lanes = L::max(lanes, L::load(row.add(i)));
-                i += L::WIDTH;
-            }
-            most = L::reduce_max(lanes);
-        }
-        while i < length {
-            most = most.max(*row.add(i));
-            i += 1;
-        }
+        let most = greatest::<L>(row, length);
         let logit = *row.add(target);
         let mut sums = L::splat(0.0);
-        i = 0;
+        let mut i = 0;
         while i + L::WIDTH <= length {
             let value = L::exp(L::sub(L::load(row.add(i)), L::splat(most)));
             sums = L::add(sums, value);
