@@ -43,11 +43,13 @@ pub enum Skill {
     Preamble,
     /// Small stories, for long streams.
     Story,
+    /// Repeating and looking up, to the letter.
+    Copying,
 }
 
 impl Skill {
     /// Every skill, in the order of the variants.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Arithmetic,
         Self::Python,
         Self::Manual,
@@ -64,6 +66,7 @@ impl Skill {
         Self::Chat,
         Self::Preamble,
         Self::Story,
+        Self::Copying,
     ];
 
     /// The name, as recipes and reports write it.
@@ -86,6 +89,7 @@ impl Skill {
             Self::Chat => "chat",
             Self::Preamble => "preamble",
             Self::Story => "story",
+            Self::Copying => "copying",
         }
     }
 
@@ -106,7 +110,8 @@ impl Skill {
             | Self::Hierarchy
             | Self::Injection
             | Self::Unknown
-            | Self::Preamble => true,
+            | Self::Preamble
+            | Self::Copying => true,
         }
     }
 }

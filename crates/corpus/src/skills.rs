@@ -4,6 +4,7 @@ mod arithmetic;
 mod browsing;
 mod calendar;
 mod chat;
+mod copying;
 mod extraction;
 mod facts;
 mod fields;
@@ -48,6 +49,7 @@ pub(crate) fn draw(skill: Skill, draw: &mut Draw) -> Item {
         Skill::Chat => chat::draw(draw),
         Skill::Preamble => preamble::draw(draw),
         Skill::Story => story::draw(draw),
+        Skill::Copying => copying::draw(draw),
     }
 }
 

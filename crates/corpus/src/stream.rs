@@ -45,7 +45,7 @@ impl Default for Mixture {
             Skill::Extraction => 6,
             Skill::Recall | Skill::Unknown | Skill::Chat => 5,
             Skill::Hierarchy => 4,
-            Skill::Identity | Skill::Refusal | Skill::Summary | Skill::Preamble => 3,
+            Skill::Identity | Skill::Refusal | Skill::Summary | Skill::Preamble | Skill::Copying => 3,
         };
         Self { weights: Skill::ALL.map(weight) }
     }
@@ -109,6 +109,8 @@ pub struct Stream {
     seed: u64,
     split: Split,
     mixture: Mixture,
+    /// The mixture of the first so many items, where it is another.
+    early: Option<(u64, Mixture)>,
 }
 
 impl Stream {
@@ -119,7 +121,14 @@ impl Stream {
             Split::Train => seed,
             Split::HeldOut => seed ^ HELD_OUT_SEED,
         };
-        Self { seed, split, mixture }
+        Self { seed, split, mixture, early: None }
+    }
+
+    /// Begins with so many items of another mixture.
+    #[must_use]
+    pub fn beginning_with(mut self, items: u64, mixture: Mixture) -> Self {
+        self.early = Some((items, mixture));
+        self
     }
 
     /// The item at an index.
@@ -128,7 +137,9 @@ impl Stream {
     /// When a skill that holds prompts out has so few of them that none is on this side of the line.
     #[must_use]
     pub fn item(&self, index: u64) -> Item {
-        let skill = Skill::ALL[Draw::new(self.seed ^ SKILL_SEED, index).weighted(&self.mixture.weights)];
+        let early = self.early.as_ref().filter(|(items, _)| index < *items);
+        let weights = &early.map_or(&self.mixture, |(_, mixture)| mixture).weights;
+        let skill = Skill::ALL[Draw::new(self.seed ^ SKILL_SEED, index).weighted(weights)];
         let mut items = (0..DRAWS_MAX).map(|draw| crate::item(skill, self.seed, index.wrapping_mul(DRAWS_MAX) + draw));
         let item = items.find(|item| {
             !skill.holds_prompts_out() || is_held_out(&item.conversation) == (self.split == Split::HeldOut)

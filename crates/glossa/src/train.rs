@@ -13,7 +13,7 @@ use std::time::Instant;
 use kernels::IsaKind;
 use train::estimate::{Estimate, Plan};
 use train::metrics::Log;
-use train::recipe::{Recipe, Schedule};
+use train::recipe::{Optimiser, Recipe, Schedule};
 use train::state::{self, Identity, Loaded, State};
 use train::{Options, Sample, Trainer, durable};
 
@@ -116,6 +116,7 @@ fn options(schedule: &Schedule) -> Options {
         epsilon: schedule.epsilon as f32,
         weight_decay: schedule.weight_decay as f32,
         clip_norm: schedule.clip_norm as f32,
+        muon: schedule.optimiser == Optimiser::Muon,
         router_balance: schedule.router_balance as f32,
         recompute: schedule.recompute,
     }

@@ -13,7 +13,7 @@ mod reference;
 mod storage;
 
 pub use backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing};
-pub use cpu::training::{AdamStep, AttentionShape, Matrix, Target, Training};
+pub use cpu::training::{AdamStep, AttentionShape, Matrix, MuonStep, Place, Target, Training};
 pub use cpu::{Cpu, Isa, IsaKind};
 pub use error::Error;
 pub use pool::Pool;

@@ -24,6 +24,7 @@ fn main() {
         epsilon: 1e-8,
         weight_decay: 0.02,
         clip_norm: 1.0,
+        muon: false,
         router_balance: 0.01,
         recompute: false,
     };

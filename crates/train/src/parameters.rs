@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use kernels::Place;
 use model::ModelConfig;
 
 /// What a tensor is, as far as initial values, rounding and export go.
@@ -35,6 +36,30 @@ pub struct TensorSpec {
     pub kind: TensorKind,
     /// Where its values stand.
     pub range: Range<usize>,
+}
+
+impl TensorSpec {
+    /// The matrices in it that have a direction of their own.
+    fn matrices(&self) -> Vec<Place> {
+        let start = self.range.start;
+        match (self.kind, &self.shape[..]) {
+            (TensorKind::Weight, &[rows, columns]) if !self.name.ends_with("router.weight") => {
+                vec![Place { start, rows, columns, stride: columns }]
+            }
+            (TensorKind::Experts, &[experts, rows, columns]) => {
+                // Gate and up rows take turns.
+                let parts = if self.name.ends_with("gate_up_proj") { 2 } else { 1 };
+                let place = |index: usize, part: usize| Place {
+                    start: start + index * rows * columns + part * columns,
+                    rows: rows / parts,
+                    columns,
+                    stride: parts * columns,
+                };
+                (0..experts).flat_map(|index| (0..parts).map(move |part| place(index, part))).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// All tensors of a model, in the order of the vector.
@@ -86,6 +111,29 @@ impl Layout {
     #[must_use]
     pub fn tensors(&self) -> &[TensorSpec] {
         &self.tensors
+    }
+
+    /// The matrices that Muon may move, and the stretches between them: all weights of attention and experts, whose matrices
+    /// each stand alone; gate and up rows, which are interleaved, are two matrices. The router has as few rows as experts
+    /// and stays with the rest.
+    #[must_use]
+    pub fn matrices(&self) -> (Vec<Place>, Vec<Range<usize>>) {
+        let (mut matrices, mut others, mut end) = (Vec::new(), Vec::new(), 0);
+        for tensor in &self.tensors {
+            let found = tensor.matrices();
+            if found.is_empty() {
+                continue;
+            }
+            if end < tensor.range.start {
+                others.push(end..tensor.range.start);
+            }
+            matrices.extend(found);
+            end = tensor.range.end;
+        }
+        if end < self.length {
+            others.push(end..self.length);
+        }
+        (matrices, others)
     }
 
     /// How many parameters there are.

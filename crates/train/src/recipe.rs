@@ -108,6 +108,29 @@ pub struct CorpusData {
     /// Weights by skill; skills that are not named keep their usual weight.
     #[serde(default)]
     pub mixture: BTreeMap<String, u64>,
+    /// What comes more often at first.
+    pub early: Option<EarlyData>,
+}
+
+/// Another mixture at the beginning of training: what everything else builds on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyData {
+    /// How many items it gives.
+    pub items: u64,
+    /// Weights by skill; skills that are not named keep their weight of the later mixture.
+    pub mixture: BTreeMap<String, u64>,
+}
+
+/// How parameters move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimiser {
+    /// AdamW (arXiv 1711.05101).
+    #[default]
+    AdamW,
+    /// Muon (arXiv 2502.16982) for the matrices of attention and experts, AdamW for everything else, at the same learning rate.
+    Muon,
 }
 
 /// How it is learnt.
@@ -121,6 +144,9 @@ pub struct Schedule {
     /// Tokens computed at a time at most, which decides the memory.
     #[serde(default = "default::micro_batch_tokens")]
     pub micro_batch_tokens: usize,
+    /// How the parameters move.
+    #[serde(default)]
+    pub optimiser: Optimiser,
     /// Highest learning rate, reached after the warm-up.
     pub learning_rate: f64,
     /// Steps in which it rises from 0.

@@ -1,6 +1,8 @@
 //! Steps of training: forward, backward, clipping, AdamW. It must not know where samples come from or where files go.
 
-use kernels::{AdamStep, IsaKind, Training};
+use std::ops::Range;
+
+use kernels::{AdamStep, IsaKind, MuonStep, Place, Training};
 use model::ModelConfig;
 
 use crate::batch::Batch;
@@ -16,6 +18,8 @@ use crate::state::State;
 
 /// Values of a task of the loops over all parameters.
 const TASK_VALUES: usize = 16 << 10;
+/// Muon's momentum, as its authors recommend.
+const MUON_MOMENTUM: f32 = 0.95;
 
 /// How parameters move.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +32,8 @@ pub struct Options {
     pub weight_decay: f32,
     /// Longest gradient; longer ones are scaled down to it.
     pub clip_norm: f32,
+    /// Whether matrices move by Muon, everything else, and without it all, by AdamW.
+    pub muon: bool,
     /// Weight of the router's balance loss, averaged over layers.
     pub router_balance: f32,
     /// Whether a layer's activations are computed again in the backward pass instead of kept.
@@ -61,6 +67,10 @@ pub struct Trainer {
     gradients: Vec<f32>,
     /// The parameters as the passes see them: as they are, or as the exported file will have them.
     effective: Vec<f32>,
+    /// What Muon moves.
+    matrices: Vec<Place>,
+    /// The stretches that AdamW moves.
+    others: Vec<Range<usize>>,
     work: Work,
 }
 
@@ -94,7 +104,9 @@ impl Trainer {
         let state = State { step: 0, cursor: 0, parameters: zeros(), first_moments: zeros(), second_moments: zeros() };
         let compute = Training::new(isa, threads)?;
         let (gradients, effective) = (zeros(), zeros());
-        Ok(Self { config: config.clone(), layout, options, compute, state, gradients, effective, work })
+        let (matrices, others) = if options.muon { layout.matrices() } else { (Vec::new(), vec![0..length]) };
+        let config = config.clone();
+        Ok(Self { config, layout, options, compute, state, gradients, effective, matrices, others, work })
     }
 
     /// Sets all parameters to random initial values.
@@ -167,13 +179,23 @@ impl Trainer {
         let clip = f64::from(self.options.clip_norm);
         // PyTorch's clip_grad_norm_ adds 1e-6, too.
         let gradient_scale = (clip / (report.gradient_norm + 1e-6)).min(1.0) as f32;
+        self.move_parameters(learning_rate, gradient_scale);
+        Ok(report)
+    }
+
+    fn move_parameters(&mut self, learning_rate: f32, gradient_scale: f32) {
         self.state.step += 1;
         let corrections = self.options.betas.map(|beta| (1.0 - f64::from(beta).powf(self.state.step as f64)) as f32);
         let Options { betas, epsilon, weight_decay, .. } = self.options;
         let step = AdamStep { learning_rate, betas, epsilon, weight_decay, gradient_scale, corrections };
         let State { parameters, first_moments, second_moments, .. } = &mut self.state;
-        self.compute.adam(&step, parameters, [first_moments, second_moments], &self.gradients);
-        Ok(report)
+        for range in &self.others {
+            let part = || range.clone();
+            let moments = [&mut first_moments[part()], &mut second_moments[part()]];
+            self.compute.adam(&step, &mut parameters[part()], moments, &self.gradients[part()]);
+        }
+        let step = MuonStep { learning_rate, momentum: MUON_MOMENTUM, weight_decay, gradient_scale };
+        self.compute.muon(&step, &self.matrices, (parameters, first_moments), &self.gradients);
     }
 
     /// The loss of samples, without learning from them.

@@ -1,12 +1,13 @@
 //! Where documents come from: the built-in corpus, or files of conversations. It must not know how they are learnt.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use corpus::{Document, DocumentRenderer, Draw, Mixture, Skill, Split, Stream};
 use harmony::{Conversation, Role, Vocabulary};
 use serde_json::Value;
 use train::digest::Digest;
-use train::recipe::{CorpusData, Data, Recipe};
+use train::recipe::{CorpusData, Data, EarlyData, Recipe};
 
 use crate::error::Error;
 use crate::loading::read;
@@ -86,7 +87,14 @@ impl Documents {
     fn open(recipe: &Recipe, vocabulary: &Vocabulary, split: Split, files: &[PathBuf]) -> Result<Self, Error> {
         let renderer = DocumentRenderer::new(vocabulary)?;
         if let Some(corpus) = &recipe.data.corpus {
-            return Ok(Self::Corpus { stream: Stream::new(corpus.seed, split, mixture(corpus)?), renderer });
+            let stream = Stream::new(corpus.seed, split, mixture(corpus)?);
+            let stream = match &corpus.early {
+                Some(EarlyData { items, mixture }) if split == Split::Train => {
+                    stream.beginning_with(*items, with(self::mixture(corpus)?, mixture)?)
+                }
+                Some(_) | None => stream,
+            };
+            return Ok(Self::Corpus { stream, renderer });
         }
         let mut documents = Vec::new();
         for file in files {
@@ -135,9 +143,13 @@ impl Documents {
 }
 
 fn mixture(corpus: &CorpusData) -> Result<Mixture, Error> {
+    with(Mixture::default(), &corpus.mixture)
+}
+
+fn with(mixture: Mixture, weights: &BTreeMap<String, u64>) -> Result<Mixture, Error> {
     let weight = |(name, weight): (&String, &u64)| Ok((name.parse::<Skill>()?, *weight as usize));
-    let weights: Vec<(Skill, usize)> = corpus.mixture.iter().map(weight).collect::<Result<_, corpus::Error>>()?;
-    Ok(Mixture::default().with(weights)?)
+    let weights: Vec<(Skill, usize)> = weights.iter().map(weight).collect::<Result<_, corpus::Error>>()?;
+    Ok(mixture.with(weights)?)
 }
 
 /// A document for every turn of the assistant in every conversation of a file.

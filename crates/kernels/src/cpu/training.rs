@@ -4,6 +4,7 @@
 //! arithmetic does not depend on who runs them. So results are the same, bit for bit, for any number of threads.
 
 mod attention;
+mod orthogonal;
 mod product;
 mod rows;
 mod steps;
@@ -11,6 +12,7 @@ mod table;
 
 use std::cell::RefCell;
 
+pub use self::orthogonal::{MuonStep, Place};
 use self::product::{Product, Source};
 pub use self::rows::AdamStep;
 pub use self::steps::AttentionShape;
@@ -144,6 +146,8 @@ impl Training {
                         a_row: a.row_stride,
                         a_column: a.column_stride,
                         packed: packed.place(0, 0),
+                        first_panel: 0,
+                        packed_columns: columns.next_multiple_of(table.tile_columns),
                         rows: count,
                         columns,
                         depth,

@@ -1,6 +1,7 @@
 //! Bounds of every value of a recipe, and errors that name the key, the value and what is allowed.
 //! It must not know what the values do.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -9,7 +10,7 @@ use model::checkpoint::validate::{
     CONTEXT_MAX, EXPERTS_MAX, HEAD_DIM_MAX, HEADS_MAX, LAYERS_MAX, VOCABULARY_MAX, WIDTH_MAX,
 };
 
-use super::{CorpusData, Data, Recipe, Schedule, Shape};
+use super::{CorpusData, Data, EarlyData, Recipe, Schedule, Shape};
 use crate::error::Error;
 
 /// Most steps, tokens per step, items and the like.
@@ -121,6 +122,7 @@ fn check_schedule(bounds: &Bounds<'_>, schedule: &Schedule) -> Result<(), Error>
         steps,
         tokens_per_step,
         micro_batch_tokens,
+        optimiser: _,
         learning_rate,
         warmup_steps,
         final_learning_rate_share,
@@ -177,7 +179,7 @@ fn check_data(bounds: &Bounds<'_>, data: &Data, document_tokens_max: usize) -> R
     }
     let needed = corpus.is_some() || tokenizer.is_some();
     bounds.holds(needed, "data.tokenizer", "nothing", "a tokenizer.json beside data.conversations")?;
-    let Some(CorpusData { seed: _, vocabulary_size, vocabulary_items, mixture }) = corpus else { return Ok(()) };
+    let Some(CorpusData { seed: _, vocabulary_size, vocabulary_items, mixture, early }) = corpus else { return Ok(()) };
     let files = validation.len();
     bounds.holds(
         files == 0,
@@ -189,9 +191,15 @@ fn check_data(bounds: &Bounds<'_>, data: &Data, document_tokens_max: usize) -> R
     if tokenizer.is_none() {
         bounds.long_count("data.corpus.vocabulary_items", *vocabulary_items)?;
     }
+    check_mixture(bounds, "data.corpus.mixture", mixture)?;
+    let Some(EarlyData { items, mixture }) = early else { return Ok(()) };
+    bounds.long_count("data.corpus.early.items", *items)?;
+    check_mixture(bounds, "data.corpus.early.mixture", mixture)
+}
+
+fn check_mixture(bounds: &Bounds<'_>, table: &str, mixture: &BTreeMap<String, u64>) -> Result<(), Error> {
     for (skill, weight) in mixture {
-        let key = format!("data.corpus.mixture.{skill}");
-        bounds.holds(*weight <= 1_000_000, &key, weight, "0 to 1000000")?;
+        bounds.holds(*weight <= 1_000_000, &format!("{table}.{skill}"), weight, "0 to 1000000")?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ pub(crate) const GOLDEN: Options = Options {
     epsilon: 1e-8,
     weight_decay: 0.01,
     clip_norm: 1.0,
+    muon: false,
     router_balance: 0.0,
     recompute: false,
 };

@@ -4,7 +4,7 @@
 //! [`BLOCK_QUERIES`] rows exists at a time, so memory grows with the length, not with its square; the backward pass computes
 //! them again from the saved logarithm of each row's sum (FlashAttention, arXiv 2205.14135; sinks as in the gpt-oss reference).
 
-use super::product::{Product, Source, multiply, pack, packed_len, strip_len};
+use super::product::{Room, View, block, strip_len};
 use super::rows::greatest;
 use crate::cpu::lanes::Lanes;
 
@@ -60,20 +60,11 @@ pub(in crate::cpu) fn scratch_len(length: usize, head_dim: usize) -> usize {
         + strip_len(length.max(BLOCK_QUERIES) + 64, 16)
 }
 
-/// A matrix with any strides.
-#[derive(Clone, Copy)]
-struct View {
-    start: *const f32,
-    row: usize,
-    column: usize,
-}
-
 /// Where the parts of the working memory begin.
 struct Scratch {
     scores: *mut f32,
     gradients: *mut f32,
-    packed: *mut f32,
-    strips: *mut f32,
+    room: Room,
 }
 
 impl Job {
@@ -82,47 +73,14 @@ impl Job {
         let block = BLOCK_QUERIES * length;
         let packed = length.max(wide) * wide.max(BLOCK_QUERIES);
         let at = |offset| self.scratch.wrapping_add(offset);
-        Scratch { scores: at(0), gradients: at(block), packed: at(2 * block), strips: at(2 * block + packed) }
+        let room = Room { packed: at(2 * block), strips: at(2 * block + packed) };
+        Scratch { scores: at(0), gradients: at(block), room }
     }
 
     /// The keys that queries `first .. last` see: from where, and how many.
     fn visible(&self, first: usize, last: usize) -> (usize, usize) {
         let from = (first + 1).saturating_sub(self.window);
         (from, last - from)
-    }
-}
-
-/// `C[rows, columns] (+)= A[rows, depth] · B[depth, columns]`, on one thread.
-#[inline(always)]
-unsafe fn block<L: Lanes, const ROWS: usize, const VECTORS: usize>(
-    (rows, depth, columns): (usize, usize, usize),
-    a: View,
-    b: View,
-    (c, c_row, accumulate): (*mut f32, usize, bool),
-    scratch: &Scratch,
-) {
-    let source = Source { b: b.start, b_row: b.row, b_column: b.column, columns, depth };
-    let width = VECTORS * L::WIDTH;
-    debug_assert!(packed_len(depth, columns, width) > 0);
-    // SAFETY: the caller's views are valid for the shapes; the scratch is large enough for either order of a block.
-    unsafe {
-        for panel in 0..columns.div_ceil(width) {
-            pack::<L, VECTORS>(&source, panel, scratch.packed);
-        }
-        multiply::<L, ROWS, VECTORS>(&Product {
-            a: a.start,
-            a_row: a.row,
-            a_column: a.column,
-            packed: scratch.packed,
-            rows,
-            columns,
-            depth,
-            c,
-            c_row,
-            bias: std::ptr::null(),
-            accumulate,
-            strips: scratch.strips,
-        });
     }
 }
 
@@ -144,7 +102,7 @@ unsafe fn scores<L: Lanes, const ROWS: usize, const VECTORS: usize>(
             queries,
             transposed,
             (scratch.scores, keys, false),
-            scratch,
+            &scratch.room,
         );
     }
 }
@@ -212,7 +170,7 @@ pub(in crate::cpu) unsafe fn forward<L: Lanes, const ROWS: usize, const VECTORS:
                     weights,
                     values,
                     (out, job.out_stride, false),
-                    &scratch,
+                    &scratch.room,
                 );
                 first += rows;
             }
@@ -324,7 +282,7 @@ unsafe fn backward_block<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         let out_gradient = View { start: gradients.out.add(out_at), row: job.out_stride, column: 1 };
         scores::<L, ROWS, VECTORS>(job, (first, rows), (from, keys), queries, &scratch);
         let values = View { start: job.values.add(from * stride), row: 1, column: stride };
-        block::<L, ROWS, VECTORS>((rows, dim, keys), out_gradient, values, (scratch.gradients, keys, false), &scratch);
+        block::<L, ROWS, VECTORS>((rows, dim, keys), out_gradient, values, (scratch.gradients, keys, false), &scratch.room);
         for row in 0..rows {
             let query = first + row;
             let begin = (query + 1).saturating_sub(job.window) - from;
@@ -346,11 +304,11 @@ unsafe fn backward_block<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         let key_rows = View { start: job.keys.add(from * stride), row: stride, column: 1 };
         let query_rows = View { start: queries.add(first * stride), row: stride, column: 1 };
         let to_queries = (gradients.queries.add(first * stride + head * dim), stride, false);
-        block::<L, ROWS, VECTORS>((rows, keys, dim), rowwise(scratch.gradients), key_rows, to_queries, &scratch);
+        block::<L, ROWS, VECTORS>((rows, keys, dim), rowwise(scratch.gradients), key_rows, to_queries, &scratch.room);
         let to_keys = (gradients.keys.add(from * stride), stride, true);
-        block::<L, ROWS, VECTORS>((keys, rows, dim), columnwise(scratch.gradients), query_rows, to_keys, &scratch);
+        block::<L, ROWS, VECTORS>((keys, rows, dim), columnwise(scratch.gradients), query_rows, to_keys, &scratch.room);
         let to_values = (gradients.values.add(from * stride), stride, true);
-        block::<L, ROWS, VECTORS>((keys, rows, dim), columnwise(scratch.scores), out_gradient, to_values, &scratch);
+        block::<L, ROWS, VECTORS>((keys, rows, dim), columnwise(scratch.scores), out_gradient, to_values, &scratch.room);
     }
     sink_gradient
 }

@@ -1,8 +1,8 @@
 //! Matrix products in f32 for training: `C (+)= A·B` with any strides, packed into panels for a register tile.
 //!
 //! Must not know layers. The scheme is that of Goto and van de Geijn ("Anatomy of High-Performance Matrix Multiplication", 2008):
-//! `B` is packed into panels of some columns and [`DEPTH`] rows that stay in the first- or second-level cache, `A` into strips of
-//! some rows, and `ROWS × VECTORS` accumulators fill the register file. Every element is summed over `k` in the same order,
+//! `B` is packed into panels of some columns and [`DEPTH`] rows that stay in the first- or second-level cache, `A` is read where it
+//! lies if its rows do (else it is packed into strips), and `ROWS × VECTORS` accumulators fill the register file. Every element is summed over `k` in the same order,
 //! whatever the number of threads: in blocks of [`DEPTH`], and within a block one after another.
 
 #![expect(
@@ -24,6 +24,9 @@ pub(in crate::cpu) struct Product {
     pub(in crate::cpu) a_column: usize,
     /// `B` as [`pack`] left it.
     pub(in crate::cpu) packed: *const f32,
+    /// Which of its panels is the first, of how many padded columns in all: a product may have a part of a packed `B`.
+    pub(in crate::cpu) first_panel: usize,
+    pub(in crate::cpu) packed_columns: usize,
     pub(in crate::cpu) rows: usize,
     pub(in crate::cpu) columns: usize,
     pub(in crate::cpu) depth: usize,
@@ -112,26 +115,85 @@ pub(in crate::cpu) unsafe fn pack<L: Lanes, const VECTORS: usize>(source: &Sourc
 #[inline(always)]
 pub(in crate::cpu) unsafe fn multiply<L: Lanes, const ROWS: usize, const VECTORS: usize>(product: &Product) {
     let width = VECTORS * L::WIDTH;
-    let padded = product.columns.next_multiple_of(width);
+    let panels = product.columns.div_ceil(width);
     let tiles = product.rows.div_ceil(ROWS);
+    // Whole tiles of rows that lie are read in place.
+    let in_place = if product.a_column == 1 { product.rows / ROWS } else { 0 };
     let mut start = 0;
     // SAFETY: as required.
     unsafe {
         while start < product.depth {
             let depth = DEPTH.min(product.depth - start);
-            for tile in 0..tiles {
+            for tile in in_place..tiles {
                 pack_strip::<ROWS>(product, tile, start, depth);
             }
-            for panel in 0..padded / width {
-                let b = product.packed.add(start * padded + panel * width * depth);
+            for panel in 0..panels {
+                let place = start * product.packed_columns + (product.first_panel + panel) * width * depth;
+                let b = product.packed.add(place);
                 for tile in 0..tiles {
-                    let a = product.strips.add(tile * ROWS * depth);
-                    let sums = sums::<L, ROWS, VECTORS>(a, b, depth);
+                    let sums = if tile < in_place {
+                        let a = product.a.add(tile * ROWS * product.a_row + start);
+                        sums::<L, ROWS, VECTORS>((a, product.a_row, 1), b, depth)
+                    } else {
+                        sums::<L, ROWS, VECTORS>((product.strips.add(tile * ROWS * depth), 1, ROWS), b, depth)
+                    };
                     store::<L, ROWS, VECTORS>(product, tile * ROWS, panel * width, start == 0, &sums);
                 }
             }
             start += depth;
         }
+    }
+}
+
+/// A matrix with any strides.
+#[derive(Clone, Copy)]
+pub(in crate::cpu) struct View {
+    pub(in crate::cpu) start: *const f32,
+    pub(in crate::cpu) row: usize,
+    pub(in crate::cpu) column: usize,
+}
+
+/// Working memory of [`block`]: [`packed_len`] and [`strip_len`] values.
+#[derive(Clone, Copy)]
+pub(in crate::cpu) struct Room {
+    pub(in crate::cpu) packed: *mut f32,
+    pub(in crate::cpu) strips: *mut f32,
+}
+
+/// `C[rows, columns] (+)= A[rows, depth] · B[depth, columns]`, on one thread.
+///
+/// # Safety
+/// The views and `C` (its rows `c_row` apart) are valid for the shapes, the room is large enough, and no one else touches `C`.
+#[inline(always)]
+pub(in crate::cpu) unsafe fn block<L: Lanes, const ROWS: usize, const VECTORS: usize>(
+    (rows, depth, columns): (usize, usize, usize),
+    a: View,
+    b: View,
+    (c, c_row, accumulate): (*mut f32, usize, bool),
+    room: &Room,
+) {
+    let source = Source { b: b.start, b_row: b.row, b_column: b.column, columns, depth };
+    // SAFETY: as required.
+    unsafe {
+        for panel in 0..columns.div_ceil(VECTORS * L::WIDTH) {
+            pack::<L, VECTORS>(&source, panel, room.packed);
+        }
+        multiply::<L, ROWS, VECTORS>(&Product {
+            a: a.start,
+            a_row: a.row,
+            a_column: a.column,
+            packed: room.packed,
+            first_panel: 0,
+            packed_columns: columns.next_multiple_of(VECTORS * L::WIDTH),
+            rows,
+            columns,
+            depth,
+            c,
+            c_row,
+            bias: std::ptr::null(),
+            accumulate,
+            strips: room.strips,
+        });
     }
 }
 
@@ -169,7 +231,7 @@ unsafe fn pack_strip<const ROWS: usize>(product: &Product, tile: usize, start: u
 
 #[inline(always)]
 unsafe fn sums<L: Lanes, const ROWS: usize, const VECTORS: usize>(
-    mut a: *const f32,
+    (mut a, row_stride, step): (*const f32, usize, usize),
     mut b: *const f32,
     depth: usize,
 ) -> [[L::V; VECTORS]; ROWS] {
@@ -182,12 +244,12 @@ unsafe fn sums<L: Lanes, const ROWS: usize, const VECTORS: usize>(
                 columns[vector] = L::load(b.add(vector * L::WIDTH));
             }
             for row in 0..ROWS {
-                let value = L::splat(*a.add(row));
+                let value = L::splat(*a.add(row * row_stride));
                 for vector in 0..VECTORS {
                     sums[row][vector] = L::fma(value, columns[vector], sums[row][vector]);
                 }
             }
-            a = a.add(ROWS);
+            a = a.add(step);
             b = b.add(VECTORS * L::WIDTH);
         }
         sums

@@ -1,6 +1,7 @@
 //! The training kernels by instruction set: one row each, as in `isa.rs`. It must not know what is computed when.
 
 use super::attention::{self, Gradients, Job};
+use super::orthogonal::{self, Moved, MuonStep};
 use super::product::{self, Product, Source};
 use super::rows::{self, AdamStep};
 use crate::cpu::isa::IsaKind;
@@ -22,6 +23,7 @@ pub(super) struct Table {
     pub(super) swiglu: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
     pub(super) swiglu_backward: unsafe fn(&mut [f32], &mut [f32], f32, &[f32]),
     pub(super) cross_entropy: unsafe fn(&mut [f32], usize, f32) -> (f32, bool),
+    pub(super) muon: unsafe fn(&MuonStep, &Moved),
     pub(super) adam: unsafe fn(&AdamStep, &mut rows::Moving<'_>, &[f32]),
 }
 
@@ -59,6 +61,7 @@ macro_rules! instances {
                 swiglu,
                 swiglu_backward,
                 cross_entropy,
+                muon,
                 adam,
             };
 
@@ -72,6 +75,7 @@ macro_rules! instances {
             instances!(@ $(#[$feature])? swiglu, rows::swiglu::<$lanes>, (gate: &[f32], up: &[f32], limit: f32, out: &mut [f32]) -> ());
             instances!(@ $(#[$feature])? swiglu_backward, rows::swiglu_backward::<$lanes>, (gate: &mut [f32], up: &mut [f32], limit: f32, dy: &[f32]) -> ());
             instances!(@ $(#[$feature])? cross_entropy, rows::cross_entropy::<$lanes>, (row: &mut [f32], target: usize, weight: f32) -> (f32, bool));
+            instances!(@ $(#[$feature])? muon, orthogonal::muon::<$lanes, $rows, $vectors>, (step: &MuonStep, moved: &Moved) -> ());
             instances!(@ $(#[$feature])? adam, rows::adam, (step: &AdamStep, moving: &mut rows::Moving<'_>, gradients: &[f32]) -> ());
         }
     };
