@@ -13,7 +13,7 @@ const PIECES_MAX: i64 = 24;
 const LINES_MAX: i64 = 14;
 
 pub(super) fn draw(draw: &mut Draw) -> Item {
-    let turn = match draw.weighted(&[40, 25, 15, 20]) {
+    let turn = match draw.weighted(&[50, 20, 12, 18]) {
         0 => repeated(draw),
         1 => read_lines(draw),
         2 => found_line(draw),
@@ -46,8 +46,8 @@ fn piece(draw: &mut Draw) -> String {
 }
 
 const COMMON: [&str; 24] = [
-    "the", "a", "of", "and", "in", "is", "not", "with", "red", "lamp", "garden", "three", "house", "-", "+", "=", "\"", "?",
-    "to", "on", "water", "name", "{}", "[]",
+    "the", "a", "of", "and", "in", "is", "not", "with", "red", "lamp", "garden", "three", "house", "-", "+", "=", "\"",
+    "?", "to", "on", "water", "name", "{}", "[]",
 ];
 
 fn pieces(draw: &mut Draw, least: i64, most: i64) -> Vec<String> {
@@ -91,9 +91,8 @@ impl Lines {
     }
 
     fn text(&self) -> String {
-        let numbered = |(index, line): (usize, &String)| {
-            fill(self.mark, &[("number", &(index + self.first).to_string())]) + line
-        };
+        let numbered =
+            |(index, line): (usize, &String)| fill(self.mark, &[("number", &(index + self.first).to_string())]) + line;
         self.lines.iter().enumerate().map(numbered).collect::<Vec<_>>().join("\n")
     }
 
@@ -110,11 +109,17 @@ fn read_lines(draw: &mut Draw) -> Turn {
     draw.shuffle(&mut order);
     order.truncate(draw.between(1, 4) as usize);
     let names: Vec<String> = order.iter().map(|&index| lines.name(index)).collect();
-    let (names, word) = (names.join(", "), if order.len() == 1 { "line" } else { "lines" });
+    let names = names.join(", ");
+    let (word, does) = if order.len() == 1 { ("line", "does") } else { ("lines", "do") };
     let answer = order.iter().map(|&index| lines.lines[index].as_str()).collect::<Vec<_>>().join("\n");
     let ask = fill(
-        draw.pick(&["Read {word} {names}.", "What does {word} {names} say?", "Copy {word} {names}.", "{word} {names}, please"]),
-        &[("word", word), ("names", &names)],
+        draw.pick(&[
+            "Read {word} {names}.",
+            "What {does} {word} {names} say?",
+            "Copy {word} {names}.",
+            "{word} {names}, please",
+        ]),
+        &[("word", word), ("does", does), ("names", &names)],
     );
     Turn {
         user: around(draw, &lines.text(), &ask),
@@ -132,9 +137,10 @@ fn found_line(draw: &mut Draw) -> Turn {
     let lines = Lines::draw(draw);
     let index = draw.below(lines.lines.len());
     let (line, name) = (&lines.lines[index], lines.name(index));
-    let ask = fill(draw.pick(&["Which line says: {line}", "Which line is this? {line}", "Find the line: {line}"]), &[(
-        "line", line,
-    )]);
+    let ask = fill(
+        draw.pick(&["Which line says: {line}", "Which line is this? {line}", "Find the line: {line}"]),
+        &[("line", line)],
+    );
     let answer = if name.starts_with('L') { name.clone() } else { format!("Line {name}") };
     Turn {
         user: around(draw, &lines.text(), &ask),
@@ -165,7 +171,8 @@ fn looked_up(draw: &mut Draw) -> Turn {
     entries.truncate(draw.between(1, 4) as usize);
     let keys = entries.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
     let answer = entries.iter().map(line).collect::<Vec<_>>().join("\n");
-    let ask = fill(draw.pick(&["Give me {keys}.", "Look up {keys}.", "What about {keys}?", "{keys}?"]), &[("keys", &keys)]);
+    let ask =
+        fill(draw.pick(&["Give me {keys}.", "Look up {keys}.", "What about {keys}?", "{keys}?"]), &[("keys", &keys)]);
     Turn {
         user: around(draw, &text, &ask),
         thought: Thought::new(

@@ -22,7 +22,7 @@ use super::product::Output;
 use crate::error::Error;
 use crate::pool::Pool;
 
-/// Register tiles of rows per task of a product.
+/// Register tiles of rows per task of a product, at most.
 const TASK_TILES: usize = 8;
 
 thread_local! {
@@ -133,7 +133,10 @@ impl Training {
         self.pool.run(columns.div_ceil(table.tile_columns), &|panel| unsafe {
             (table.pack)(&source, panel, packed.place(0, 0));
         });
-        let task_rows = table.tile_rows * TASK_TILES;
+        // Evenly over the threads, or one of them waits; no sum depends on where the rows are cut.
+        let tiles = rows.div_ceil(table.tile_rows);
+        let tasks = self.pool.threads() * tiles.div_ceil(self.pool.threads() * TASK_TILES);
+        let task_rows = table.tile_rows * tiles.div_ceil(tasks);
         let bias = Output { start: bias.map_or(std::ptr::null_mut(), |bias| bias.as_ptr().cast_mut()), stride: 0 };
         self.pool.run(rows.div_ceil(task_rows), &|task| {
             let first = task * task_rows;

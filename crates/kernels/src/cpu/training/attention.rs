@@ -4,7 +4,7 @@
 //! [`BLOCK_QUERIES`] rows exists at a time, so memory grows with the length, not with its square; the backward pass computes
 //! them again from the saved logarithm of each row's sum (FlashAttention, arXiv 2205.14135; sinks as in the gpt-oss reference).
 
-use super::product::{Room, View, block, strip_len};
+use super::product::{Product, Room, Source, View, block, multiply, pack, packed_len, strip_len};
 use super::rows::greatest;
 use crate::cpu::lanes::Lanes;
 
@@ -54,8 +54,9 @@ pub(in crate::cpu) struct Gradients {
 /// Values of working memory for a document of `length` tokens, whatever the instruction set.
 pub(in crate::cpu) fn scratch_len(length: usize, head_dim: usize) -> usize {
     let (length, wide) = (length.next_multiple_of(64), head_dim.next_multiple_of(64));
-    // Scores and their gradients, one packed side, and strips of either shape.
+    // Scores and their gradients, keys and values of the whole document, one packed side, and strips of either shape.
     2 * BLOCK_QUERIES * length
+        + 2 * packed_len(head_dim, length, 64)
         + length.max(wide) * wide.max(BLOCK_QUERIES)
         + strip_len(length.max(BLOCK_QUERIES) + 64, 16)
 }
@@ -64,6 +65,10 @@ pub(in crate::cpu) fn scratch_len(length: usize, head_dim: usize) -> usize {
 struct Scratch {
     scores: *mut f32,
     gradients: *mut f32,
+    /// All keys, packed as the columns of a matrix.
+    keys: *mut f32,
+    /// All values, likewise.
+    values: *mut f32,
     room: Room,
 }
 
@@ -72,38 +77,58 @@ impl Job {
         let (length, wide) = (self.length.next_multiple_of(64), self.head_dim.next_multiple_of(64));
         let block = BLOCK_QUERIES * length;
         let packed = length.max(wide) * wide.max(BLOCK_QUERIES);
+        let columns = packed_len(self.head_dim, length, 64);
         let at = |offset| self.scratch.wrapping_add(offset);
-        let room = Room { packed: at(2 * block), strips: at(2 * block + packed) };
-        Scratch { scores: at(0), gradients: at(block), room }
+        let end = 2 * block + 2 * columns;
+        let room = Room { packed: at(end), strips: at(end + packed) };
+        Scratch { scores: at(0), gradients: at(block), keys: at(2 * block), values: at(2 * block + columns), room }
     }
 
-    /// The keys that queries `first .. last` see: from where, and how many.
-    fn visible(&self, first: usize, last: usize) -> (usize, usize) {
-        let from = (first + 1).saturating_sub(self.window);
+    /// The keys that queries `first .. last` see: from where, rounded down to a panel's first, and how many.
+    fn visible(&self, first: usize, last: usize, panel: usize) -> (usize, usize) {
+        let from = (first + 1).saturating_sub(self.window) / panel * panel;
         (from, last - from)
     }
 }
 
-/// Scores of queries `first .. first + rows` over the keys from `from` on, not yet scaled.
+/// Packs a head's rows of the whole document, so that they are the columns of a matrix.
 #[inline(always)]
-unsafe fn scores<L: Lanes, const ROWS: usize, const VECTORS: usize>(
+unsafe fn pack_columns<L: Lanes, const VECTORS: usize>(job: &Job, rows: *const f32, packed: *mut f32) {
+    let source = Source { b: rows, b_row: 1, b_column: job.stride, columns: job.length, depth: job.head_dim };
+    for panel in 0..job.length.div_ceil(VECTORS * L::WIDTH) {
+        // SAFETY: the job's rows are valid, and the working memory has room for all of them.
+        unsafe { pack::<L, VECTORS>(&source, panel, packed) };
+    }
+}
+
+/// `C[rows, keys] = A · B` for the columns from `from` on of what [`pack_columns`] left; `A`'s rows are `a_row` apart.
+#[inline(always)]
+unsafe fn over_keys<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     job: &Job,
-    (first, rows): (usize, usize),
-    (from, keys): (usize, usize),
-    queries: *const f32,
-    scratch: &Scratch,
+    (a, a_row, rows): (*const f32, usize, usize),
+    (packed, from, keys): (*const f32, usize, usize),
+    c: *mut f32,
+    room: &Room,
 ) {
-    // SAFETY: all rows are the document's.
+    let width = VECTORS * L::WIDTH;
+    // SAFETY: all rows are the document's, `from` begins a panel, and `C` has room for a block of scores.
     unsafe {
-        let queries = View { start: queries.add(first * job.stride), row: job.stride, column: 1 };
-        let transposed = View { start: job.keys.add(from * job.stride), row: 1, column: job.stride };
-        block::<L, ROWS, VECTORS>(
-            (rows, job.head_dim, keys),
-            queries,
-            transposed,
-            (scratch.scores, keys, false),
-            &scratch.room,
-        );
+        multiply::<L, ROWS, VECTORS>(&Product {
+            a,
+            a_row,
+            a_column: 1,
+            packed,
+            first_panel: from / width,
+            packed_columns: job.length.next_multiple_of(width),
+            rows,
+            columns: keys,
+            depth: job.head_dim,
+            c,
+            c_row: keys,
+            bias: std::ptr::null(),
+            accumulate: false,
+            strips: room.strips,
+        });
     }
 }
 
@@ -141,14 +166,17 @@ pub(in crate::cpu) unsafe fn forward<L: Lanes, const ROWS: usize, const VECTORS:
     let scale = 1.0 / (job.head_dim as f32).sqrt();
     // SAFETY: as required.
     unsafe {
+        pack_columns::<L, VECTORS>(job, job.keys, scratch.keys);
         for head in 0..job.group {
             let sink = *job.sinks.add(head);
             let queries = job.queries.add(head * job.head_dim);
             let mut first = 0;
             while first < job.length {
                 let rows = BLOCK_QUERIES.min(job.length - first);
-                let (from, keys) = job.visible(first, first + rows);
-                scores::<L, ROWS, VECTORS>(job, (first, rows), (from, keys), queries, &scratch);
+                let (from, keys) = job.visible(first, first + rows, VECTORS * L::WIDTH);
+                let block_queries = (queries.add(first * job.stride), job.stride, rows);
+                let packed = (scratch.keys.cast_const(), from, keys);
+                over_keys::<L, ROWS, VECTORS>(job, block_queries, packed, scratch.scores, &scratch.room);
                 for row in 0..rows {
                     let query = first + row;
                     let begin = (query + 1).saturating_sub(job.window) - from;
@@ -248,6 +276,9 @@ pub(in crate::cpu) unsafe fn backward<L: Lanes, const ROWS: usize, const VECTORS
                 std::ptr::write_bytes(start.add(token * job.stride), 0, job.head_dim);
             }
         }
+        let scratch = job.scratch();
+        pack_columns::<L, VECTORS>(job, job.keys, scratch.keys);
+        pack_columns::<L, VECTORS>(job, job.values, scratch.values);
         for head in 0..job.group {
             let mut sink = 0.0;
             let mut first = 0;
@@ -272,7 +303,7 @@ unsafe fn backward_block<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     let scratch = job.scratch();
     let (dim, stride) = (job.head_dim, job.stride);
     let scale = 1.0 / (dim as f32).sqrt();
-    let (from, keys) = job.visible(first, first + rows);
+    let (from, keys) = job.visible(first, first + rows, VECTORS * L::WIDTH);
     let mut sink_gradient = 0.0;
     // SAFETY: as for `backward`.
     unsafe {
@@ -280,9 +311,12 @@ unsafe fn backward_block<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         let queries = job.queries.add(head * dim);
         let out_at = first * job.out_stride + head * dim;
         let out_gradient = View { start: gradients.out.add(out_at), row: job.out_stride, column: 1 };
-        scores::<L, ROWS, VECTORS>(job, (first, rows), (from, keys), queries, &scratch);
-        let values = View { start: job.values.add(from * stride), row: 1, column: stride };
-        block::<L, ROWS, VECTORS>((rows, dim, keys), out_gradient, values, (scratch.gradients, keys, false), &scratch.room);
+        let block_queries = (queries.add(first * stride), stride, rows);
+        let packed = (scratch.keys.cast_const(), from, keys);
+        over_keys::<L, ROWS, VECTORS>(job, block_queries, packed, scratch.scores, &scratch.room);
+        let block_gradients = (out_gradient.start, out_gradient.row, rows);
+        let packed = (scratch.values.cast_const(), from, keys);
+        over_keys::<L, ROWS, VECTORS>(job, block_gradients, packed, scratch.gradients, &scratch.room);
         for row in 0..rows {
             let query = first + row;
             let begin = (query + 1).saturating_sub(job.window) - from;
@@ -308,7 +342,13 @@ unsafe fn backward_block<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         let to_keys = (gradients.keys.add(from * stride), stride, true);
         block::<L, ROWS, VECTORS>((keys, rows, dim), columnwise(scratch.gradients), query_rows, to_keys, &scratch.room);
         let to_values = (gradients.values.add(from * stride), stride, true);
-        block::<L, ROWS, VECTORS>((keys, rows, dim), columnwise(scratch.scores), out_gradient, to_values, &scratch.room);
+        block::<L, ROWS, VECTORS>(
+            (keys, rows, dim),
+            columnwise(scratch.scores),
+            out_gradient,
+            to_values,
+            &scratch.room,
+        );
     }
     sink_gradient
 }

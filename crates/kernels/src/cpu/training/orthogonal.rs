@@ -179,7 +179,13 @@ unsafe fn orthogonal<L: Lanes, const ROWS: usize, const VECTORS: usize>(
             for i in 0..short {
                 *mixed.add(i * short + i) += a;
             }
-            block::<L, ROWS, VECTORS>((short, short, long), rows(mixed, short), rows(x, long), (next, long, false), &room);
+            block::<L, ROWS, VECTORS>(
+                (short, short, long),
+                rows(mixed, short),
+                rows(x, long),
+                (next, long, false),
+                &room,
+            );
             std::mem::swap(&mut x, &mut next);
         }
         x
