@@ -118,7 +118,7 @@ pub(crate) struct ComputeArguments {
     /// Threads [default: all processors].
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
-    /// Instruction set: auto, scalar, avx2, avx512, or reference (very slow, f64).
+    /// Instruction set: auto, scalar, avx2, avx512, avx512vnni, avx512bf16, or reference (very slow, f64).
     #[arg(long, default_value = "auto", value_name = "NAME")]
     pub(crate) isa: String,
     /// Prompt tokens computed at a time.
@@ -139,7 +139,7 @@ pub(crate) struct TrainArguments {
     /// Threads; the result does not depend on them [default: what the recipe says, or all processors].
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
-    /// Instruction set: auto, scalar, avx2 or avx512. The same one gives the same weights, bit for bit.
+    /// Instruction set: auto, scalar, avx2, avx512 (also avx512vnni, avx512bf16). The same one gives the same weights, bit for bit.
     #[arg(long, default_value = "auto", value_name = "NAME")]
     pub(crate) isa: String,
     /// Only say what it will cost.

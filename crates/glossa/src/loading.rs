@@ -66,7 +66,7 @@ pub(crate) fn device(arguments: &ComputeArguments) -> Result<Device, Error> {
     if arguments.isa == "reference" {
         return Ok(Device::Reference);
     }
-    let isa = isa(&arguments.isa, "auto, scalar, avx2, avx512 or reference")?;
+    let isa = isa(&arguments.isa, "auto, scalar, avx2, avx512, avx512vnni, avx512bf16 or reference")?;
     Ok(Device::Cpu { isa, threads })
 }
 

@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<(), Error> {
 fn device(arguments: &TrainArguments, schedule: &Schedule) -> Result<(IsaKind, usize), Error> {
     let threads = arguments.threads.or(schedule.threads);
     let threads = loading::threads(threads)?;
-    let isa = loading::isa(&arguments.isa, "auto, scalar, avx2 or avx512")?;
+    let isa = loading::isa(&arguments.isa, "auto, scalar, avx2, avx512, avx512vnni or avx512bf16")?;
     Ok((isa, threads))
 }
 

@@ -19,6 +19,10 @@ pub enum IsaKind {
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// The same with VNNI: sums of four products of bytes at a time (Cascade Lake, Ice Lake).
+    Avx512Vnni,
+    /// The same with BF16: sums of two products of bf16 at a time (Cooper Lake, Sapphire Rapids, Zen 4).
+    Avx512Bf16,
 }
 
 /// The kernels of one instruction set. Only [`Isa::get`] hands it out, after detection, so calling them is sound as far as
@@ -42,7 +46,7 @@ pub struct Isa {
 
 impl IsaKind {
     /// All kinds, slowest first.
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 5] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Avx512Bf16];
 
     /// The name that users give.
     #[must_use]
@@ -51,6 +55,8 @@ impl IsaKind {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
+            Self::Avx512Bf16 => "avx512bf16",
         }
     }
 
@@ -71,8 +77,12 @@ impl IsaKind {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => Self::Avx512.is_available() && is_x86_feature_detected!("avx512vnni"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => Self::Avx512Vnni.is_available() && is_x86_feature_detected!("avx512bf16"),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => false,
         }
     }
 
@@ -102,8 +112,12 @@ impl Isa {
             IsaKind::Avx2 => Some(&avx2::TABLE),
             #[cfg(target_arch = "x86_64")]
             IsaKind::Avx512 => Some(&avx512::TABLE),
+            #[cfg(target_arch = "x86_64")]
+            IsaKind::Avx512Vnni => Some(&avx512vnni::TABLE),
+            #[cfg(target_arch = "x86_64")]
+            IsaKind::Avx512Bf16 => Some(&avx512bf16::TABLE),
             #[cfg(not(target_arch = "x86_64"))]
-            IsaKind::Avx2 | IsaKind::Avx512 => None,
+            IsaKind::Avx2 | IsaKind::Avx512 | IsaKind::Avx512Vnni | IsaKind::Avx512Bf16 => None,
         }
     }
 }
@@ -170,3 +184,7 @@ instances!(scalar, Scalar, lanes::Scalar, rows 2, tokens 2,);
 instances!(avx2, Avx2, lanes::Avx2, rows 3, tokens 4, #[target_feature(enable = "avx2,fma,f16c")]);
 #[cfg(target_arch = "x86_64")]
 instances!(avx512, Avx512, lanes::Avx512, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]);
+#[cfg(target_arch = "x86_64")]
+instances!(avx512vnni, Avx512Vnni, lanes::Avx512, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]);
+#[cfg(target_arch = "x86_64")]
+instances!(avx512bf16, Avx512Bf16, lanes::Avx512, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16")]);

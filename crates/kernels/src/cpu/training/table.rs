@@ -35,9 +35,11 @@ impl Table {
             #[cfg(target_arch = "x86_64")]
             IsaKind::Avx2 => &avx2::TABLE,
             #[cfg(target_arch = "x86_64")]
-            IsaKind::Avx512 => &avx512::TABLE,
+            IsaKind::Avx512 | IsaKind::Avx512Vnni | IsaKind::Avx512Bf16 => &avx512::TABLE,
             #[cfg(not(target_arch = "x86_64"))]
-            IsaKind::Avx2 | IsaKind::Avx512 => unreachable!("not available on this architecture"),
+            IsaKind::Avx2 | IsaKind::Avx512 | IsaKind::Avx512Vnni | IsaKind::Avx512Bf16 => {
+                unreachable!("not available on this architecture")
+            }
         }
     }
 }
