@@ -100,6 +100,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Takes a linear layer over; a CPU keeps it where it lies.
     fn load_linear(&self, weights: LinearWeights) -> Self::Linear;
 
+    /// Takes a linear layer over that must not be rounded: a table that rows are looked up in, or a router, whose choices a
+    /// rounding would change.
+    fn load_exact_linear(&self, weights: LinearWeights) -> Self::Linear {
+        self.load_linear(weights)
+    }
+
     /// Takes a layer's experts over; a CPU keeps them where they lie, in 4 bits.
     fn load_experts(&self, weights: ExpertWeights) -> Self::Experts;
 
@@ -120,6 +126,18 @@ pub trait Backend: Send + Sync + 'static {
 
     /// `out = x·Wᵀ + b`.
     fn linear(&self, layer: &Self::Linear, x: &Self::Rows, out: &mut Self::Rows);
+
+    /// Several layers that read the same `x`.
+    fn linears<const COUNT: usize>(
+        &self,
+        layers: [&Self::Linear; COUNT],
+        x: &Self::Rows,
+        outs: [&mut Self::Rows; COUNT],
+    ) {
+        for (layer, out) in layers.into_iter().zip(outs) {
+            self.linear(layer, x, out);
+        }
+    }
 
     /// `residual += x·Wᵀ + b`; `scratch` may be used for the product.
     fn linear_add(&self, layer: &Self::Linear, x: &Self::Rows, scratch: &mut Self::Rows, residual: &mut Self::Rows) {

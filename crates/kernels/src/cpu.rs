@@ -2,12 +2,16 @@
 //!
 //! It must not know layers or sequences. Weights stay where they lie, in the encoding they were published in.
 
+mod activations;
 mod attention;
 mod dot;
 mod experts;
 mod isa;
 mod kv;
 mod lanes;
+mod packed_experts;
+mod packed_linear;
+mod panel;
 mod product;
 mod rows;
 mod tile;
@@ -21,10 +25,13 @@ use crate::backend::{
 };
 use crate::error::Error;
 use crate::pool::Pool;
+use activations::{Activations, Form};
 use experts::Experts;
 pub use isa::{Isa, IsaKind};
 use kv::Blocks;
 use kv::Kv;
+use packed_experts::PackedExperts;
+use packed_linear::PackedLinear;
 use product::{EncodedRow, Input, Output};
 
 /// Query rows per attention task.
@@ -33,11 +40,47 @@ const ATTENTION_TASK_ROWS: usize = 16;
 /// Rows of activations per task in ops that only stream them.
 const STREAM_TASK_ROWS: usize = 16;
 
+/// In which form weights are computed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightForm {
+    /// Where and as they lie, in f32: exact.
+    AsTheyLie,
+    /// In panels, of published precision; activations are rounded to 8 bits per block of 32, or to bf16 for dense bf16 weights.
+    Packed,
+    /// The same, and dense weights in 8 bits.
+    PackedEight,
+}
+
 /// The CPU backend.
 pub struct Cpu {
     isa: &'static Isa,
     pool: Pool,
-    scratch: Mutex<experts::Scratch>,
+    form: WeightForm,
+    scratch: Mutex<Scratch>,
+}
+
+/// Working memory, kept from op to op.
+#[derive(Default)]
+struct Scratch {
+    experts: experts::Scratch,
+    packed_experts: packed_experts::Scratch,
+    activations: Activations,
+}
+
+/// A linear layer on the CPU.
+pub enum Linear {
+    /// As it lies.
+    Plain(LinearWeights),
+    /// In panels.
+    Packed(PackedLinear),
+}
+
+/// One layer's experts on the CPU.
+pub enum LayerExperts {
+    /// As they lie.
+    Plain(Experts),
+    /// In panels.
+    Packed(PackedExperts),
 }
 
 /// Activations `[rows, columns]` on the heap.
@@ -54,7 +97,15 @@ impl Cpu {
     /// # Errors
     /// When this processor lacks the instruction set, or when the system cannot start that many threads.
     pub fn new(kind: IsaKind, threads: usize) -> Result<Self, Error> {
-        Ok(Self { isa: Isa::require(kind)?, pool: Pool::new(threads)?, scratch: Mutex::default() })
+        Self::with_form(kind, threads, WeightForm::AsTheyLie)
+    }
+
+    /// The same with weights in another form.
+    ///
+    /// # Errors
+    /// As [`Cpu::new`].
+    pub fn with_form(kind: IsaKind, threads: usize, form: WeightForm) -> Result<Self, Error> {
+        Ok(Self { isa: Isa::require(kind)?, pool: Pool::new(threads)?, form, scratch: Mutex::default() })
     }
 
     /// Bytes by which a layer's cache grows per position, on average.
@@ -112,6 +163,21 @@ impl Cpu {
         });
     }
 
+    /// The packed layers of one form that read the same activations.
+    fn packed_product(&self, form: Form, layers: Vec<(&PackedLinear, &mut Rows)>, x: &Rows, accumulate: bool) {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let activations = &mut scratch.activations;
+        activations.fill(self.isa, &self.pool, form, (x.rows, x.columns), |row| x.row(row));
+        let part = |(layer, out): (_, &mut Rows)| {
+            let layer: &PackedLinear = layer;
+            assert!(layer.matrix.columns == x.columns && layer.matrix.rows == out.columns && out.rows == x.rows);
+            packed_linear::Part { layer, out: Output { start: out.values.as_mut_ptr(), stride: out.columns } }
+        };
+        let parts: Vec<_> = layers.into_iter().map(part).collect();
+        // SAFETY: the shapes were asserted, and the results are borrowed for this call.
+        unsafe { packed_linear::multiply(self.isa, &self.pool, &parts, (activations, x.rows), accumulate) };
+    }
+
     fn attend_blocks<T: kv::Element>(&self, call: &AttendCall<'_, T>, kernel: unsafe fn(&attention::Job<'_, T>)) {
         let group = call.shape.heads / call.shape.kv_heads;
         let chunks = call.rows.len().div_ceil(ATTENTION_TASK_ROWS);
@@ -159,6 +225,15 @@ struct AttendCall<'a, T> {
     out: Output,
 }
 
+impl Linear {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Plain(layer) => layer.matrix.rows,
+            Self::Packed(layer) => layer.matrix.rows,
+        }
+    }
+}
+
 impl Rows {
     fn input(&self) -> Input<'_> {
         Input { values: &self.values, stride: self.columns, tokens: self.rows, columns: self.columns }
@@ -177,15 +252,29 @@ impl Rows {
 impl Backend for Cpu {
     type Rows = Rows;
     type Kv = Kv;
-    type Linear = LinearWeights;
-    type Experts = Experts;
+    type Linear = Linear;
+    type Experts = LayerExperts;
 
-    fn load_linear(&self, weights: LinearWeights) -> LinearWeights {
-        weights
+    fn load_linear(&self, weights: LinearWeights) -> Linear {
+        let packed = match self.form {
+            WeightForm::AsTheyLie => None,
+            WeightForm::Packed => PackedLinear::pack(&weights, false, &self.pool),
+            WeightForm::PackedEight => PackedLinear::pack(&weights, true, &self.pool),
+        };
+        packed.map_or(Linear::Plain(weights), Linear::Packed)
     }
 
-    fn load_experts(&self, weights: ExpertWeights) -> Experts {
-        Experts::new(weights)
+    fn load_exact_linear(&self, weights: LinearWeights) -> Linear {
+        Linear::Plain(weights)
+    }
+
+    fn load_experts(&self, weights: ExpertWeights) -> LayerExperts {
+        match self.form {
+            WeightForm::AsTheyLie => LayerExperts::Plain(Experts::new(weights)),
+            WeightForm::Packed | WeightForm::PackedEight => {
+                LayerExperts::Packed(PackedExperts::pack(&weights, &self.pool))
+            }
+        }
     }
 
     fn new_kv(&self, kv_heads: usize, head_dim: usize, window: Option<usize>, precision: KvPrecision) -> Kv {
@@ -200,7 +289,8 @@ impl Backend for Cpu {
         x.resize(rows, columns);
     }
 
-    fn embed(&self, table: &LinearWeights, ids: &[u32], out: &mut Rows) {
+    fn embed(&self, table: &Linear, ids: &[u32], out: &mut Rows) {
+        let Linear::Plain(table) = table else { panic!("a table that rows are looked up in lies as it was") };
         out.resize(ids.len(), table.matrix.columns);
         for (&id, to) in ids.iter().zip(out.values.chunks_exact_mut(table.matrix.columns)) {
             EncodedRow::dense(&table.matrix, id as usize).decode(self.isa, 0, to);
@@ -222,13 +312,32 @@ impl Backend for Cpu {
         });
     }
 
-    fn linear(&self, layer: &LinearWeights, x: &Rows, out: &mut Rows) {
-        out.resize(x.rows, layer.matrix.rows);
-        self.product(layer, x, out, false);
+    fn linear(&self, layer: &Linear, x: &Rows, out: &mut Rows) {
+        self.linears([layer], x, [out]);
     }
 
-    fn linear_add(&self, layer: &LinearWeights, x: &Rows, _scratch: &mut Rows, residual: &mut Rows) {
-        self.product(layer, x, residual, true);
+    fn linears<const COUNT: usize>(&self, layers: [&Linear; COUNT], x: &Rows, outs: [&mut Rows; COUNT]) {
+        let mut packed = Vec::with_capacity(COUNT);
+        for (layer, out) in layers.into_iter().zip(outs) {
+            out.resize(x.rows, layer.rows());
+            match layer {
+                Linear::Plain(layer) => self.product(layer, x, out, false),
+                Linear::Packed(layer) => packed.push((layer, out)),
+            }
+        }
+        // Layers of one model mostly have one form; those that differ get their own activations.
+        while let Some(form) = packed.first().map(|(layer, _)| layer.form(self.isa)) {
+            let same = packed.extract_if(.., |(layer, _)| layer.form(self.isa) == form);
+            let outs: Vec<(&PackedLinear, &mut Rows)> = same.collect();
+            self.packed_product(form, outs, x, false);
+        }
+    }
+
+    fn linear_add(&self, layer: &Linear, x: &Rows, _scratch: &mut Rows, residual: &mut Rows) {
+        match layer {
+            Linear::Plain(layer) => self.product(layer, x, residual, true),
+            Linear::Packed(layer) => self.packed_product(layer.form(self.isa), vec![(layer, residual)], x, true),
+        }
     }
 
     fn add(&self, x: &Rows, residual: &mut Rows) {
@@ -292,11 +401,19 @@ impl Backend for Cpu {
         }
     }
 
-    fn experts(&self, layer: &Experts, x: &Rows, routing: &Routing, residual: &mut Rows) {
+    fn experts(&self, layer: &LayerExperts, x: &Rows, routing: &Routing, residual: &mut Rows) {
         assert!(residual.rows == x.rows && residual.columns == x.columns);
         assert_eq!(routing.experts.len(), x.rows * routing.experts_per_row);
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        layer.run(self.isa, &self.pool, &x.values, routing, &mut scratch, &mut residual.values);
+        let (device, residual) = ((self.isa, &self.pool), &mut residual.values[..]);
+        match layer {
+            LayerExperts::Plain(layer) => {
+                layer.run(device.0, device.1, &x.values, routing, &mut scratch.experts, residual);
+            }
+            LayerExperts::Packed(layer) => {
+                layer.run(device, &x.values, routing, &mut scratch.packed_experts, residual);
+            }
+        }
     }
 
     fn gather(&self, x: &Rows, picked: &[usize], out: &mut Rows) {

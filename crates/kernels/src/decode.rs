@@ -49,6 +49,23 @@ pub fn f16_to_f32(bits: u16) -> f32 {
     f32::from_bits(value.to_bits() | sign)
 }
 
+/// f32 to the nearest IEEE half-precision bit pattern, ties to even; what is too large becomes infinity.
+#[must_use]
+pub fn f32_to_f16(value: f32) -> u16 {
+    let (bits, sign) = (value.to_bits() & 0x7FFF_FFFF, (value.to_bits() >> 16 & 0x8000) as u16);
+    let magnitude = match bits {
+        // NaN stays NaN.
+        0x7F80_0001.. => 0x7E00,
+        // 65,520 and more round to infinity.
+        0x477F_F000.. => 0x7C00,
+        // Normal: the exponent moves, the mantissa is rounded.
+        0x3880_0000.. => (bits - 0x3800_0000 + 0x0FFF + (bits >> 13 & 1)) >> 13,
+        // Subnormal: a whole number of 2⁻²⁴, rounded by adding 0.5, whose unit in the last place that is.
+        _ => (f32::from_bits(bits) + 0.5).to_bits() - 0x3F00_0000,
+    };
+    sign | magnitude as u16
+}
+
 /// Decodes `out.len()` values of an encoded row, from column `start` on; both are whole blocks.
 ///
 /// # Panics

@@ -8,14 +8,17 @@ mod backend;
 mod cpu;
 pub mod decode;
 mod error;
+mod huge;
+mod packed;
 mod pool;
 mod reference;
 mod storage;
 
 pub use backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing};
 pub use cpu::training::{AdamStep, AttentionShape, Matrix, MuonStep, Place, Target, Training};
-pub use cpu::{Cpu, Isa, IsaKind};
+pub use cpu::{Cpu, Isa, IsaKind, WeightForm};
 pub use error::Error;
+pub use huge::HugeBytes;
 pub use pool::Pool;
 pub use reference::Reference;
 pub use storage::{Bytes, DenseFormat, DenseMatrix, GateUp, Mxfp4Layout, Mxfp4Matrix};

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+use crate::huge::HugeBytes;
+
 /// A cheaply cloned, read-only run of bytes inside a mapped file or a heap buffer.
 #[derive(Clone)]
 pub struct Bytes {
@@ -102,6 +104,7 @@ pub enum GateUp {
 enum Owner {
     Mapped(memmap2::Mmap),
     Heap(Vec<u8>),
+    Huge(HugeBytes),
 }
 
 impl Bytes {
@@ -122,6 +125,24 @@ impl Bytes {
     pub fn from_vec(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
         Self { owner: Arc::new(Owner::Heap(bytes)), range }
+    }
+
+    /// Bytes in memory of our own that were filled before.
+    #[must_use]
+    pub fn from_huge(bytes: HugeBytes) -> Self {
+        let range = 0..bytes.len();
+        Self { owner: Arc::new(Owner::Huge(bytes)), range }
+    }
+
+    /// Says that these bytes are not needed soon: what was read of a mapped file stops counting as memory of this process.
+    pub fn release(&self) {
+        #[cfg(unix)]
+        if let Owner::Mapped(map) = &*self.owner {
+            // SAFETY: the map is of a file and read-only, so that pages which are read again come from the file again.
+            let _ = unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, self.range.start, self.range.len())
+            };
+        }
     }
 
     /// A part of these bytes, sharing the owner; `None` when it reaches past the end.
@@ -146,6 +167,7 @@ impl Deref for Bytes {
         let all: &[u8] = match &*self.owner {
             Owner::Mapped(map) => map,
             Owner::Heap(bytes) => bytes,
+            Owner::Huge(bytes) => bytes,
         };
         &all[self.range.clone()]
     }

@@ -74,10 +74,10 @@ impl<B: Backend> GptOss<B> {
         Self {
             precision: match precision {
                 Precision::Exact => KvPrecision::F32,
-                Precision::Default => KvPrecision::BF16,
+                Precision::Default | Precision::DenseEight => KvPrecision::BF16,
             },
             frequencies: Frequencies::new(&config.rope, config.head_dim),
-            embedding: plain(checkpoint.embedding),
+            embedding: backend.load_exact_linear(LinearWeights { matrix: checkpoint.embedding, bias: None }),
             unembedding: plain(checkpoint.unembedding),
             final_norm: checkpoint.final_norm,
             layers: layers.map(|(&kind, weights)| Layer::new(&backend, &config, kind, weights)).collect(),
@@ -116,9 +116,11 @@ impl<B: Backend> GptOss<B> {
     fn attention(&mut self, index: usize, batch: &[Span<'_>]) {
         let (layer, backend, work) = (&self.layers[index], &self.backend, &mut self.work);
         backend.rms_norm(&work.residual, &layer.attention_norm, self.config.rms_norm_epsilon, &mut work.normed);
-        backend.linear(&layer.query, &work.normed, &mut work.query);
-        backend.linear(&layer.key, &work.normed, &mut work.key);
-        backend.linear(&layer.value, &work.normed, &mut work.value);
+        backend.linears(
+            [&layer.query, &layer.key, &layer.value],
+            &work.normed,
+            [&mut work.query, &mut work.key, &mut work.value],
+        );
         backend.rope(&mut work.query, &work.rotary);
         backend.rope(&mut work.key, &work.rotary);
         let shape = Attention {
@@ -249,7 +251,8 @@ impl<B: Backend> Layer<B> {
             output: linear(weights.output, weights.output_bias),
             sinks: weights.sinks,
             mlp_norm: weights.mlp_norm,
-            router: linear(weights.router, weights.router_bias),
+            router: backend
+                .load_exact_linear(LinearWeights { matrix: weights.router, bias: Some(weights.router_bias) }),
             experts: backend.load_experts(ExpertWeights {
                 gate_up: weights.gate_up,
                 gate_up_bias: weights.gate_up_bias,

@@ -1,6 +1,6 @@
 //! What the engine sees of a model: sequences in, logits out, whatever the backend. It must not know text or requests.
 
-use kernels::{Cpu, IsaKind, Reference};
+use kernels::{Cpu, IsaKind, Reference, WeightForm};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::ModelConfig;
@@ -12,9 +12,12 @@ use crate::forward::GptOss;
 pub enum Precision {
     /// f32 activations and f32 keys and values: equal to the reference within float rounding.
     Exact,
-    /// Keys and values in bf16, and whatever rounding a fast kernel brings.
+    /// Weights as published; keys and values in bf16, activations before experts in 8 bits per block of 32, before dense bf16
+    /// weights in bf16 where the processor multiplies that.
     #[default]
     Default,
+    /// The same with the dense weights in 8 bits per block of 32.
+    DenseEight,
 }
 
 /// Where is computed.
@@ -90,7 +93,12 @@ pub fn load(checkpoint: Checkpoint, device: Device, precision: Precision) -> Res
     match device {
         Device::Reference => Ok(Box::new(GptOss::new(Reference, checkpoint, precision))),
         Device::Cpu { isa, threads } => {
-            let cpu = Cpu::new(isa, threads).map_err(|error| match error {
+            let form = match precision {
+                Precision::Exact => WeightForm::AsTheyLie,
+                Precision::Default => WeightForm::Packed,
+                Precision::DenseEight => WeightForm::PackedEight,
+            };
+            let cpu = Cpu::with_form(isa, threads, form).map_err(|error| match error {
                 kernels::Error::IsaUnavailable { isa, available } => Error::IsaUnavailable { isa, available },
                 kernels::Error::Threads { threads, started, source } => Error::Threads { threads, started, source },
             })?;

@@ -82,7 +82,7 @@ fn assert_close(found: &[f32], expected: &[f32], precision: Precision, what: &st
     let (max, rms) = difference(found, expected);
     match precision {
         Precision::Exact => assert!(max < EXACT_MAX, "{what}: differs by {max:e} (rms {rms:e})"),
-        Precision::Default => {
+        Precision::Default | Precision::DenseEight => {
             assert!(max < DEFAULT_MAX && rms < DEFAULT_RMS, "{what}: differs by {max:e} (rms {rms:e})")
         }
     }

@@ -104,7 +104,7 @@ fn logits_of_other_shapes() {
                         Precision::Exact => assert!(max < 2e-4, "{what}"),
                         // 32 wide and nine layers deep, a rounded key flips an expert now and then, which moves a row at once.
                         Precision::Default if name == "deep" => assert!(max < 1.0 && rms < 0.2, "{what}"),
-                        Precision::Default => assert!(max < 0.4 && rms < 0.05, "{what}"),
+                        Precision::Default | Precision::DenseEight => assert!(max < 0.4 && rms < 0.05, "{what}"),
                     }
                 }
             }

@@ -30,10 +30,10 @@ pub(super) struct Scratch {
 }
 
 /// The slots (pairs of row and choice) of one expert, consecutive in the scratch buffers.
-struct Group {
-    expert: usize,
-    first: usize,
-    slots: usize,
+pub(super) struct Group {
+    pub(super) expert: usize,
+    pub(super) first: usize,
+    pub(super) slots: usize,
 }
 
 /// A run of weight rows (or units) of one group.
@@ -169,7 +169,7 @@ fn row_bytes(matrix: &Mxfp4Matrix) -> usize {
 }
 
 /// Groups the choices by expert, keeping their order; also says which slot each choice got.
-fn group(experts: &[u32]) -> (Vec<Group>, Vec<usize>) {
+pub(super) fn group(experts: &[u32]) -> (Vec<Group>, Vec<usize>) {
     let mut order: Vec<usize> = (0..experts.len()).collect();
     order.sort_by_key(|&choice| experts[choice]);
     let mut groups: Vec<Group> = Vec::new();

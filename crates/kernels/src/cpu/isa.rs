@@ -5,6 +5,7 @@
 use super::attention;
 use super::dot;
 use super::lanes;
+use super::panel;
 use super::rows;
 use super::tile;
 use crate::error::Error;
@@ -37,6 +38,11 @@ pub struct Isa {
     pub(super) multiply: unsafe fn(&tile::Product),
     /// Rows of a register tile: panels are padded to a multiple of it.
     pub(super) tile_rows: usize,
+    pub(super) decode_panel: unsafe fn(*const u8, usize, *mut u8),
+    pub(super) multiply_packed: unsafe fn(&panel::Product),
+    /// Whether bf16 weights are multiplied with activations rounded to bf16.
+    pub(super) bf16_pairs: bool,
+    pub(super) quantise: unsafe fn(&[f32], &mut [i8], f32) -> (f32, i32),
     pub(super) rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]) -> f32,
     pub(super) add_scaled: unsafe fn(&[f32], f32, &mut [f32]),
     pub(super) swiglu: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
@@ -138,7 +144,7 @@ impl Isa {
 /// Instantiates every generic kernel for one instruction set; the generics are `inline(always)`, so that they are compiled
 /// with the features named here.
 macro_rules! instances {
-    ($module:ident, $kind:ident, $lanes:ty, rows $rows:literal, tokens $tokens:literal, $(#[$feature:meta])?) => {
+    ($module:ident, $kind:ident, $lanes:ty, panels $panels:literal x $panel_tokens:literal, rows $rows:literal, tokens $tokens:literal, $(#[$feature:meta])?) => {
         mod $module {
             use super::*;
 
@@ -150,6 +156,10 @@ macro_rules! instances {
                 decode_mxfp4,
                 multiply,
                 tile_rows: $rows,
+                decode_panel,
+                multiply_packed,
+                bf16_pairs: <panel::$kind as panel::PanelLanes>::BF16_PAIRS,
+                quantise,
                 rms_norm,
                 add_scaled,
                 swiglu,
@@ -162,6 +172,9 @@ macro_rules! instances {
             instances!(@ $(#[$feature])? decode_dense, tile::decode_dense::<$lanes>, (format: DenseFormat, row: *const u8, start: usize, length: usize, out: *mut f32) -> ());
             instances!(@ $(#[$feature])? decode_mxfp4, tile::decode_mxfp4::<$lanes>, (layout: Mxfp4Layout, blocks: *const u8, scales: *const u8, start: usize, length: usize, out: *mut f32) -> ());
             instances!(@ $(#[$feature])? multiply, tile::multiply::<$lanes, $rows, $tokens>, (product: &tile::Product) -> ());
+            instances!(@ $(#[$feature])? decode_panel, panel::decode::<panel::$kind>, (values: *const u8, blocks: usize, out: *mut u8) -> ());
+            instances!(@ $(#[$feature])? multiply_packed, panel::multiply::<panel::$kind, $panels, $panel_tokens>, (product: &panel::Product) -> ());
+            instances!(@ $(#[$feature])? quantise, rows::quantise, (x: &[f32], out: &mut [i8], steps: f32) -> (f32, i32));
             instances!(@ $(#[$feature])? rms_norm, rows::rms_norm::<$lanes>, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) -> f32);
             instances!(@ $(#[$feature])? add_scaled, rows::add_scaled::<$lanes>, (x: &[f32], factor: f32, out: &mut [f32]) -> ());
             instances!(@ $(#[$feature])? swiglu, rows::swiglu::<$lanes>, (gate: &[f32], up: &[f32], limit: f32, out: &mut [f32]) -> ());
@@ -179,12 +192,12 @@ macro_rules! instances {
     };
 }
 
-instances!(scalar, Scalar, lanes::Scalar, rows 2, tokens 2,);
+instances!(scalar, Scalar, lanes::Scalar, panels 1 x 2, rows 2, tokens 2,);
 #[cfg(target_arch = "x86_64")]
-instances!(avx2, Avx2, lanes::Avx2, rows 3, tokens 4, #[target_feature(enable = "avx2,fma,f16c")]);
+instances!(avx2, Avx2, lanes::Avx2, panels 1 x 2, rows 3, tokens 4, #[target_feature(enable = "avx2,fma,f16c")]);
 #[cfg(target_arch = "x86_64")]
-instances!(avx512, Avx512, lanes::Avx512, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]);
+instances!(avx512, Avx512, lanes::Avx512, panels 2 x 5, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]);
 #[cfg(target_arch = "x86_64")]
-instances!(avx512vnni, Avx512Vnni, lanes::Avx512, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]);
+instances!(avx512vnni, Avx512Vnni, lanes::Avx512, panels 2 x 5, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]);
 #[cfg(target_arch = "x86_64")]
-instances!(avx512bf16, Avx512Bf16, lanes::Avx512, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16")]);
+instances!(avx512bf16, Avx512Bf16, lanes::Avx512, panels 2 x 5, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16")]);

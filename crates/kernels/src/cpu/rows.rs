@@ -39,6 +39,33 @@ pub(in crate::cpu) unsafe fn rms_norm<L: Lanes>(x: &[f32], weight: &[f32], epsil
     }
 }
 
+/// Blocks whose greatest magnitude is below this are zero: the inverse of their scale would not be a number.
+const QUANTISED_MIN: f32 = 1e-30;
+
+/// A block of activations as signed bytes: `x ≈ scale · out`, the greatest magnitude at 127. Returns the scale, and the sum of
+/// the bytes. What is not finite makes the scale not finite, so that it is seen in the result. `steps` is 127.
+///
+/// # Safety
+/// None besides the instruction set.
+#[inline(always)]
+pub(super) unsafe fn quantise(x: &[f32], out: &mut [i8], steps: f32) -> (f32, i32) {
+    // Magnitudes are ordered as their patterns are, infinity and NaN last.
+    let greatest = f32::from_bits(x.iter().fold(0, |most, value| most.max(value.to_bits() & 0x7FFF_FFFF)));
+    if !(QUANTISED_MIN..f32::INFINITY).contains(&greatest) {
+        out.fill(0);
+        return (greatest / steps, 0);
+    }
+    let inverse = steps / greatest;
+    let mut sum = 0;
+    for (to, value) in out.iter_mut().zip(x) {
+        // SAFETY: all values are finite, so this is at most 127 and a rounding error.
+        let rounded = unsafe { (value * inverse).round_ties_even().to_int_unchecked::<i32>() };
+        *to = rounded as i8;
+        sum += rounded;
+    }
+    (greatest / steps, sum)
+}
+
 /// `out += factor · x`.
 ///
 /// # Safety

@@ -1,0 +1,201 @@
+//! Linear layers with packed weights: one or several that read the same activations, in one fork-join. It must not know layers
+//! of a model.
+
+use super::activations::{Activations, Form};
+use super::isa::Isa;
+use super::panel::{DIRECT_TOKENS_MAX, Encoding, Product};
+use super::product::Output;
+use crate::backend::LinearWeights;
+use crate::huge::HugeBytes;
+use crate::packed::{PANEL_ROWS, PackedFormat, PackedMatrix, dense_rows, pack_bf16, pack_q8};
+use crate::pool::Pool;
+use crate::storage::{Bytes, DenseFormat};
+
+/// Tasks per thread when few tokens are computed: enough that a thread which is held up holds nobody else up.
+const TASKS_PER_THREAD: usize = 12;
+/// Weight bytes of such a task at least.
+const TASK_BYTES_MIN: usize = 64 << 10;
+/// Panels of a task when many tokens are computed; a multiple of every tile's.
+const TASK_PANELS: usize = 2;
+
+/// A linear layer in panels.
+pub struct PackedLinear {
+    pub(super) matrix: PackedMatrix,
+    /// By row, filled up to whole panels.
+    bias: Vec<f32>,
+}
+
+/// A layer and where its results go, `[tokens, rows]`.
+pub(super) struct Part<'a> {
+    pub(super) layer: &'a PackedLinear,
+    pub(super) out: Output,
+}
+
+impl PackedLinear {
+    /// Packs a layer: in eight bits, or as published, for which `None` is the answer where no packed form holds it exactly.
+    pub(super) fn pack(weights: &LinearWeights, eight_bits: bool, pool: &Pool) -> Option<Self> {
+        let source = &weights.matrix;
+        let format = match source.format {
+            DenseFormat::Q8_0 => PackedFormat::Q8,
+            _ if eight_bits => PackedFormat::Q8,
+            DenseFormat::BF16 => PackedFormat::BF16,
+            _ => return None,
+        };
+        let panels = source.rows.div_ceil(PANEL_ROWS);
+        let bytes = filled(pool, panels, format.panel_bytes(source.columns), |panel, out| {
+            let rows = dense_rows(source, panel);
+            match format {
+                PackedFormat::BF16 => pack_bf16(source.columns, &rows, out),
+                PackedFormat::Q8 | PackedFormat::Mxfp4 => pack_q8(source.format, source.columns, &rows, out),
+            }
+        });
+        source.bytes.release();
+        let mut bias = weights.bias.clone().unwrap_or_default();
+        bias.resize(panels * PANEL_ROWS, 0.0);
+        let matrix = PackedMatrix { format, rows: source.rows, columns: source.columns, bytes };
+        Some(Self { matrix, bias })
+    }
+
+    /// The form of activations that the layer reads.
+    pub(super) fn form(&self, isa: &Isa) -> Form {
+        Form::of(self.matrix.format, isa)
+    }
+}
+
+/// Memory in huge pages, filled panel by panel on all threads.
+pub(super) fn filled(pool: &Pool, panels: usize, panel_bytes: usize, fill: impl Fn(usize, &mut [u8]) + Sync) -> Bytes {
+    let mut bytes = HugeBytes::new(panels * panel_bytes);
+    let start = Start(bytes.as_mut_slice().as_mut_ptr());
+    pool.run(panels, &|panel| {
+        // SAFETY: panels are disjoint parts of the new memory, which outlives this call.
+        let out = unsafe { std::slice::from_raw_parts_mut(start.at(panel * panel_bytes), panel_bytes) };
+        fill(panel, out);
+    });
+    Bytes::from_huge(bytes)
+}
+
+/// The begin of memory that tasks write in disjoint places.
+struct Start(*mut u8);
+
+// SAFETY: `filled` sees to disjoint places.
+unsafe impl Sync for Start {}
+
+impl Start {
+    /// # Safety
+    /// The place is inside the memory.
+    unsafe fn at(&self, offset: usize) -> *mut u8 {
+        // SAFETY: as required.
+        unsafe { self.0.add(offset) }
+    }
+}
+
+/// `out (+)= x·Wᵀ + b` for every part.
+///
+/// # Safety
+/// Each part's results have room for the tokens and the layer's rows, and nobody else touches them meanwhile.
+pub(super) unsafe fn multiply(
+    isa: &Isa,
+    pool: &Pool,
+    parts: &[Part<'_>],
+    (activations, tokens): (&Activations, usize),
+    accumulate: bool,
+) {
+    let mut tasks = Vec::new();
+    let weight_bytes: usize = parts.iter().map(|part| part.layer.matrix.bytes.len()).sum();
+    for (index, part) in parts.iter().enumerate() {
+        let step = task_panels(pool, tokens, weight_bytes, part.layer.matrix.panel_bytes());
+        let panels = part.layer.matrix.panels();
+        tasks.extend((0..panels).step_by(step).map(|first| (index, first, step.min(panels - first))));
+    }
+    pool.run(tasks.len(), &|task| {
+        let (index, first, count) = tasks[task];
+        // SAFETY: panels of a part are one task's; the rest is passed on.
+        unsafe { parts[index].run(isa, (activations, tokens), (first, count), accumulate) };
+    });
+}
+
+/// Panels of a task.
+pub(super) fn task_panels(pool: &Pool, tokens: usize, weight_bytes: usize, panel_bytes: usize) -> usize {
+    if tokens > DIRECT_TOKENS_MAX {
+        return TASK_PANELS;
+    }
+    let bytes = (weight_bytes / (pool.threads() * TASKS_PER_THREAD)).max(TASK_BYTES_MIN);
+    bytes.div_ceil(panel_bytes)
+}
+
+impl Part<'_> {
+    /// Some panels of the layer.
+    ///
+    /// # Safety
+    /// As [`multiply`].
+    unsafe fn run(
+        &self,
+        isa: &Isa,
+        (activations, tokens): (&Activations, usize),
+        (first, count): (usize, usize),
+        accumulate: bool,
+    ) {
+        let (matrix, start) = (&self.layer.matrix, first * PANEL_ROWS);
+        let rows = (count * PANEL_ROWS).min(matrix.rows - start);
+        let bias = &self.layer.bias[start..start + count * PANEL_ROWS];
+        // SAFETY: as required; rows that only fill the last panel go to memory of our own first.
+        unsafe {
+            if rows == bias.len() {
+                for token in 0..tokens {
+                    let to = std::slice::from_raw_parts_mut(self.out.place(token, start), rows);
+                    begin(to, bias, accumulate);
+                }
+                let out = Output { start: self.out.place(0, start), stride: self.out.stride };
+                (isa.multiply_packed)(&product(matrix, (0, first, count), (activations, 0, tokens), out));
+                return;
+            }
+            let mut whole = bias.repeat(tokens);
+            let out = Output { start: whole.as_mut_ptr(), stride: bias.len() };
+            (isa.multiply_packed)(&product(matrix, (0, first, count), (activations, 0, tokens), out));
+            for (token, values) in whole.chunks_exact(bias.len()).enumerate() {
+                let to = std::slice::from_raw_parts_mut(self.out.place(token, start), rows);
+                begin(to, &values[..rows], accumulate);
+            }
+        }
+    }
+}
+
+fn begin(to: &mut [f32], values: &[f32], accumulate: bool) {
+    if accumulate {
+        to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
+    } else {
+        to.copy_from_slice(values);
+    }
+}
+
+/// The product of some panels of a matrix with some tokens.
+pub(super) fn product(
+    matrix: &PackedMatrix,
+    (index, first, count): (usize, usize, usize),
+    (activations, token, tokens): (&Activations, usize, usize),
+    out: Output,
+) -> Product {
+    let (x, x_scales, x_starts, x_stride) = activations.from_token(token);
+    let panel = matrix.panel(index, first);
+    let encoding = match matrix.format {
+        PackedFormat::Mxfp4 => Encoding::Mxfp4,
+        PackedFormat::Q8 => Encoding::Q8,
+        PackedFormat::BF16 => Encoding::BF16,
+    };
+    Product {
+        encoding,
+        scales: panel.as_ptr(),
+        scales_stride: panel.len(),
+        values: panel[matrix.format.values_start(matrix.columns)..].as_ptr(),
+        values_stride: panel.len(),
+        panels: count,
+        blocks: matrix.blocks(),
+        x,
+        x_stride,
+        x_scales,
+        x_starts,
+        tokens,
+        out: out.start,
+        out_stride: out.stride,
+    }
+}
