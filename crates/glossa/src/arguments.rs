@@ -121,9 +121,20 @@ pub(crate) struct ComputeArguments {
     /// Instruction set: auto, scalar, avx2, avx512, avx512vnni, avx512bf16, or reference (very slow, f64).
     #[arg(long, default_value = "auto", value_name = "NAME")]
     pub(crate) isa: String,
+    /// In which form attention and unembedding are computed with: as published, or rounded to 8 bits per block of 32, which halves
+    /// their memory and their time (not with --exact).
+    #[arg(long, value_enum, default_value_t = DenseWeights::Published)]
+    pub(crate) dense_weights: DenseWeights,
     /// Prompt tokens computed at a time.
     #[arg(long, default_value_t = 512, value_name = "N")]
     pub(crate) chunk: usize,
+}
+
+/// Forms of dense weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DenseWeights {
+    Published,
+    Q8,
 }
 
 #[derive(Args)]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use harmony::{GgufTokenizer, Vocabulary};
 use kernels::IsaKind;
-use model::{Checkpoint, Device, VocabularySource};
+use model::{Checkpoint, Device, Precision, VocabularySource};
 
-use crate::arguments::{ComputeArguments, VocabularyArguments};
+use crate::arguments::{ComputeArguments, DenseWeights, VocabularyArguments};
 use crate::error::Error;
 
 /// The vocabulary of a checkpoint: its own, or o200k_harmony where it fits.
@@ -68,6 +68,20 @@ pub(crate) fn device(arguments: &ComputeArguments) -> Result<Device, Error> {
     }
     let isa = isa(&arguments.isa, "auto, scalar, avx2, avx512, avx512vnni, avx512bf16 or reference")?;
     Ok(Device::Cpu { isa, threads })
+}
+
+/// How exactly to compute, from `--exact` and `--dense-weights`.
+pub(crate) fn precision(exact: bool, dense_weights: DenseWeights) -> Result<Precision, Error> {
+    match (exact, dense_weights) {
+        (true, DenseWeights::Published) => Ok(Precision::Exact),
+        (true, DenseWeights::Q8) => Err(Error::Option {
+            name: "dense-weights",
+            found: "q8 with exact precision".into(),
+            expected: "published, or without exact precision".into(),
+        }),
+        (false, DenseWeights::Published) => Ok(Precision::Default),
+        (false, DenseWeights::Q8) => Ok(Precision::DenseEight),
+    }
 }
 
 /// How many threads, from `--threads`.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use model::{Checkpoint, Precision, Span, Wanted};
+use model::{Checkpoint, Span, Wanted};
 use serde_json::{Value, json};
 
 use crate::arguments::LogitsArguments;
@@ -14,7 +14,7 @@ use crate::loading;
 pub(crate) fn run(arguments: &LogitsArguments) -> Result<(), Error> {
     let device = loading::device(&arguments.compute)?;
     let ids = read_ids(&arguments.ids)?;
-    let precision = if arguments.default_precision { Precision::Default } else { Precision::Exact };
+    let precision = loading::precision(!arguments.default_precision, arguments.compute.dense_weights)?;
     let mut model = model::load(Checkpoint::open(&arguments.model)?, device, precision)?;
     // Refuse a prompt that cannot be finished before hours are spent on its beginning.
     if ids.is_empty() {

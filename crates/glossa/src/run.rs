@@ -10,7 +10,6 @@ use harmony::{
     Collector, Conversation, DeveloperContent, Parser, ReasoningEffort, Renderer, Role, SystemContent, TextStream,
     Vocabulary,
 };
-use model::Precision;
 use serde_json::{Value, json};
 
 use crate::arguments::{Effort, RunArguments, SamplingArguments};
@@ -54,7 +53,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     }
     let ids =
         if arguments.raw { vocabulary.encode_with_specials(&prompt) } else { render(arguments, &vocabulary, prompt)? };
-    let precision = if arguments.exact { Precision::Exact } else { Precision::Default };
+    let precision = loading::precision(arguments.exact, arguments.compute.dense_weights)?;
     let limits = Limits {
         context_tokens: context_tokens(arguments.context, checkpoint.config.context_length)?,
         chunk_tokens: arguments.compute.chunk,
