@@ -16,6 +16,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Answer a prompt.
     Run(Box<RunArguments>),
+    /// Write a model's packed weights beside it, so that the next start maps them instead of packing again.
+    Pack(PackArguments),
     /// Train a model from a recipe, on its own data or on the built-in corpus.
     Train(TrainArguments),
     /// Show a model's architecture, tensors and planned memory, without running it.
@@ -135,6 +137,24 @@ pub(crate) struct ComputeArguments {
 pub(crate) enum DenseWeights {
     Published,
     Q8,
+}
+
+#[derive(Args)]
+pub(crate) struct PackArguments {
+    /// A model's directory or file.
+    pub(crate) model: PathBuf,
+    /// The form of attention and unembedding that `run` will be asked for.
+    #[arg(long, value_enum, default_value_t = DenseWeights::Published)]
+    pub(crate) dense_weights: DenseWeights,
+    /// Another place [default: where `run` looks for it].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Only read the file that is there, and compare it with what was written.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Threads [default: all processors].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
 }
 
 #[derive(Args)]

@@ -8,6 +8,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Model(#[from] model::Error),
     #[error(transparent)]
+    Kernels(#[from] kernels::Error),
+    #[error(transparent)]
     Engine(#[from] engine::Error),
     /// Text could not be rendered or a vocabulary lacks harmony's tokens.
     #[error(transparent)]

@@ -107,7 +107,7 @@ pub(crate) fn isa(name: &str, expected: &str) -> Result<IsaKind, Error> {
         return Ok(isa);
     }
     let available: Vec<_> = IsaKind::available().into_iter().map(IsaKind::name).collect();
-    Err(model::Error::IsaUnavailable { isa: isa.name(), available: available.join(", ") }.into())
+    Err(kernels::Error::IsaUnavailable { isa: isa.name(), available: available.join(", ") }.into())
 }
 
 /// A whole file.

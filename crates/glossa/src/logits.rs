@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use crate::arguments::LogitsArguments;
 use crate::error::Error;
 use crate::loading;
+use crate::packs;
 
 pub(crate) fn run(arguments: &LogitsArguments) -> Result<(), Error> {
     let device = loading::device(&arguments.compute)?;
     let ids = read_ids(&arguments.ids)?;
     let precision = loading::precision(!arguments.default_precision, arguments.compute.dense_weights)?;
-    let mut model = model::load(Checkpoint::open(&arguments.model)?, device, precision)?;
+    let mut model = packs::load(Checkpoint::open(&arguments.model)?, device, precision, Some(&arguments.model))?;
     // Refuse a prompt that cannot be finished before hours are spent on its beginning.
     if ids.is_empty() {
         return Err(model::Error::EmptySpan.into());

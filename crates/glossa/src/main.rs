@@ -12,6 +12,7 @@ mod inspect;
 mod loading;
 mod logits;
 mod output;
+mod packs;
 mod run;
 mod shipped;
 mod text;
@@ -26,6 +27,7 @@ use error::Error;
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Pack(arguments) => packs::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Logits(arguments) => logits::run(&arguments),

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::figures::{figures, reason_code};
 use crate::loading;
 use crate::output::{Display, Part};
+use crate::packs;
 use crate::shipped::Named;
 use crate::text::given_or_stdin;
 
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
         context_tokens: context_tokens(arguments.context, checkpoint.config.context_length)?,
         chunk_tokens: arguments.compute.chunk,
     };
-    let engine = Engine::new(model::load(checkpoint, device, precision)?, limits)?;
+    let engine = Engine::new(packs::load(checkpoint, device, precision, named.path())?, limits)?;
     let loading_time = started.elapsed();
     let job = Job { prompt: ids, sampling, stop_ids, tokens_max: arguments.max_tokens };
     let turn = generate(arguments, &engine, &vocabulary, job, &mut progress)?;

@@ -44,6 +44,14 @@ impl Named {
         }
     }
 
+    /// Where the model lies; nothing for the one inside the program.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Shipped => None,
+            Self::Path(path) => Some(path),
+        }
+    }
+
     /// Opens the model and its vocabulary.
     pub(crate) fn open(&self) -> Result<(Checkpoint, Vocabulary), Error> {
         match self {

@@ -24,6 +24,7 @@ use crate::backend::{
     Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing, top_experts,
 };
 use crate::error::Error;
+use crate::pack::PackStore;
 use crate::pool::Pool;
 use activations::{Activations, Form};
 use experts::Experts;
@@ -56,6 +57,7 @@ pub struct Cpu {
     isa: &'static Isa,
     pool: Pool,
     form: WeightForm,
+    store: PackStore,
     scratch: Mutex<Scratch>,
 }
 
@@ -105,7 +107,27 @@ impl Cpu {
     /// # Errors
     /// As [`Cpu::new`].
     pub fn with_form(kind: IsaKind, threads: usize, form: WeightForm) -> Result<Self, Error> {
-        Ok(Self { isa: Isa::require(kind)?, pool: Pool::new(threads)?, form, scratch: Mutex::default() })
+        Self::with_store(kind, threads, form, PackStore::Memory)
+    }
+
+    /// The same with packed weights that come from a file or go into one.
+    ///
+    /// # Errors
+    /// As [`Cpu::new`].
+    pub fn with_store(kind: IsaKind, threads: usize, form: WeightForm, store: PackStore) -> Result<Self, Error> {
+        let (isa, pool) = (Isa::require(kind)?, Pool::new(threads)?);
+        Ok(Self { isa, pool, form, store, scratch: Mutex::default() })
+    }
+
+    /// Ends the file that packed weights went into; its bytes. Nothing where there was none.
+    ///
+    /// # Errors
+    /// What the system said; nothing is left of the file.
+    pub fn finish_pack(self) -> Result<Option<u64>, Error> {
+        match self.store {
+            PackStore::Memory | PackStore::Reader(_) => Ok(None),
+            PackStore::Writer(writer) => writer.finish().map(Some),
+        }
     }
 
     /// Bytes by which a layer's cache grows per position, on average.
@@ -258,8 +280,8 @@ impl Backend for Cpu {
     fn load_linear(&self, weights: LinearWeights) -> Linear {
         let packed = match self.form {
             WeightForm::AsTheyLie => None,
-            WeightForm::Packed => PackedLinear::pack(&weights, false, &self.pool),
-            WeightForm::PackedEight => PackedLinear::pack(&weights, true, &self.pool),
+            WeightForm::Packed => PackedLinear::pack(&weights, false, (&self.pool, &self.store)),
+            WeightForm::PackedEight => PackedLinear::pack(&weights, true, (&self.pool, &self.store)),
         };
         packed.map_or(Linear::Plain(weights), Linear::Packed)
     }
@@ -272,7 +294,7 @@ impl Backend for Cpu {
         match self.form {
             WeightForm::AsTheyLie => LayerExperts::Plain(Experts::new(weights)),
             WeightForm::Packed | WeightForm::PackedEight => {
-                LayerExperts::Packed(PackedExperts::pack(&weights, &self.pool))
+                LayerExperts::Packed(PackedExperts::pack(&weights, (&self.pool, &self.store)))
             }
         }
     }

@@ -13,6 +13,15 @@ pub enum Error {
         available: String,
     },
 
+    /// A file of packed weights that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Pack {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+
     /// The system would not start all threads of a pool.
     #[error("threads: expected {threads}, found that only {started} can run: {source}; ask for fewer threads")]
     Threads {

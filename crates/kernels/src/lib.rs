@@ -9,6 +9,7 @@ mod cpu;
 pub mod decode;
 mod error;
 mod huge;
+mod pack;
 mod packed;
 mod pool;
 mod reference;
@@ -19,6 +20,7 @@ pub use cpu::training::{AdamStep, AttentionShape, Matrix, MuonStep, Place, Targe
 pub use cpu::{Cpu, Isa, IsaKind, WeightForm};
 pub use error::Error;
 pub use huge::HugeBytes;
+pub use pack::{PackReader, PackStore, PackWriter};
 pub use pool::Pool;
 pub use reference::Reference;
 pub use storage::{Bytes, DenseFormat, DenseMatrix, GateUp, Mxfp4Layout, Mxfp4Matrix};

@@ -134,6 +134,15 @@ impl Bytes {
         Self { owner: Arc::new(Owner::Huge(bytes)), range }
     }
 
+    /// Asks for huge pages, which systems with large folios give a mapped file when it is read for the first time.
+    pub fn want_huge_pages(&self) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Mapped(map) = &*self.owner {
+            // A wish: where it is not granted everything works, only slower.
+            let _ = map.advise_range(memmap2::Advice::HugePage, self.range.start, self.range.len());
+        }
+    }
+
     /// Says that these bytes are not needed soon: what was read of a mapped file stops counting as memory of this process.
     pub fn release(&self) {
         #[cfg(unix)]

@@ -226,25 +226,9 @@ pub enum Error {
         token: usize,
     },
 
-    /// An instruction set that this processor lacks.
-    #[error("instruction set {isa}: this processor has only {available}; choose one of these")]
-    IsaUnavailable {
-        /// What was asked for.
-        isa: &'static str,
-        /// What there is.
-        available: String,
-    },
-
-    /// The system would not start that many threads.
-    #[error("threads: expected {threads}, found that only {started} can run: {source}; ask for fewer threads")]
-    Threads {
-        /// How many were asked for, the caller's included.
-        threads: usize,
-        /// How many could run, the caller's included.
-        started: usize,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// A device or a file of packed weights that cannot be had.
+    #[error(transparent)]
+    Device(#[from] kernels::Error),
 }
 
 /// Longest text from a file that is shown in a message, in characters.

@@ -88,6 +88,11 @@ impl<B: Backend> GptOss<B> {
         }
     }
 
+    /// The backend, without the model.
+    pub(crate) fn into_backend(self) -> B {
+        self.backend
+    }
+
     /// Refuses what cannot be computed, before anything is written to a cache.
     fn check(&self, batch: &[Span<'_>]) -> Result<(), Error> {
         for (index, span) in batch.iter().enumerate() {

@@ -12,6 +12,6 @@ pub use checkpoint::{Checkpoint, LayerWeights, Layout, MemoryPlan, PLANNED_CHUNK
 pub use config::{AttentionKind, ModelConfig, Rope, Yarn};
 pub use error::Error;
 pub use forward::GptOss;
-pub use model::{Device, Model, Precision, SequenceId, Span, Wanted, load};
+pub use model::{Device, Model, Precision, SequenceId, Span, Wanted, load, load_with, pack};
 pub use rope::Frequencies;
 pub use scripted::Scripted;

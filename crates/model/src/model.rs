@@ -1,6 +1,8 @@
 //! What the engine sees of a model: sequences in, logits out, whatever the backend. It must not know text or requests.
 
-use kernels::{Cpu, IsaKind, Reference, WeightForm};
+use std::path::Path;
+
+use kernels::{Cpu, IsaKind, PackStore, PackWriter, Reference, WeightForm};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::ModelConfig;
@@ -90,19 +92,43 @@ pub trait Model: Send {
 /// # Errors
 /// When this processor lacks the instruction set, or the system cannot start that many threads.
 pub fn load(checkpoint: Checkpoint, device: Device, precision: Precision) -> Result<Box<dyn Model>, Error> {
+    load_with(checkpoint, device, precision, PackStore::Memory)
+}
+
+/// The same with packed weights from a file.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(
+    checkpoint: Checkpoint,
+    device: Device,
+    precision: Precision,
+    store: PackStore,
+) -> Result<Box<dyn Model>, Error> {
     match device {
         Device::Reference => Ok(Box::new(GptOss::new(Reference, checkpoint, precision))),
         Device::Cpu { isa, threads } => {
-            let form = match precision {
-                Precision::Exact => WeightForm::AsTheyLie,
-                Precision::Default => WeightForm::Packed,
-                Precision::DenseEight => WeightForm::PackedEight,
-            };
-            let cpu = Cpu::with_form(isa, threads, form).map_err(|error| match error {
-                kernels::Error::IsaUnavailable { isa, available } => Error::IsaUnavailable { isa, available },
-                kernels::Error::Threads { threads, started, source } => Error::Threads { threads, started, source },
-            })?;
+            let cpu = Cpu::with_store(isa, threads, form(precision), store)?;
             Ok(Box::new(GptOss::new(cpu, checkpoint, precision)))
         }
+    }
+}
+
+/// Packs a checkpoint's weights into a file that [`load_with`] maps. Returns the bytes written.
+///
+/// # Errors
+/// As [`load`], or what the system says about the file; nothing is left of it then.
+pub fn pack(checkpoint: Checkpoint, threads: usize, precision: Precision, path: &Path) -> Result<u64, Error> {
+    let store = PackStore::Writer(PackWriter::create(path)?);
+    let cpu = Cpu::with_store(IsaKind::best(), threads, form(precision), store)?;
+    let cpu = GptOss::new(cpu, checkpoint, precision).into_backend();
+    Ok(cpu.finish_pack()?.unwrap_or_default())
+}
+
+const fn form(precision: Precision) -> WeightForm {
+    match precision {
+        Precision::Exact => WeightForm::AsTheyLie,
+        Precision::Default => WeightForm::Packed,
+        Precision::DenseEight => WeightForm::PackedEight,
     }
 }

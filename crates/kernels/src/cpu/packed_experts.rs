@@ -8,10 +8,11 @@ use std::cell::RefCell;
 use super::activations::{Activations, Form, Places};
 use super::experts::{Group, group};
 use super::isa::Isa;
-use super::packed_linear::{filled, product, task_panels};
+use super::packed_linear::{product, task_panels};
 use super::panel::{DIRECT_TOKENS_MAX, Encoding};
 use super::product::Output;
 use crate::backend::{ExpertWeights, Routing};
+use crate::pack::PackStore;
 use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS, PackedFormat, PackedMatrix, expert_row, pack_mxfp4};
 use crate::pool::Pool;
 use crate::storage::{GateUp, Mxfp4Matrix};
@@ -55,8 +56,8 @@ thread_local! {
 }
 
 impl PackedExperts {
-    pub(super) fn pack(weights: &ExpertWeights, pool: &Pool) -> Self {
-        let (gate_up, down) = (pack_gate_up(weights, pool), pack_plain(&weights.down, pool));
+    pub(super) fn pack(weights: &ExpertWeights, (pool, store): (&Pool, &PackStore)) -> Self {
+        let (gate_up, down) = (pack_gate_up(weights, pool, store), pack_plain(&weights.down, pool, store));
         let (experts, units) = (weights.down.experts, weights.down.columns);
         let pairs = units.div_ceil(BLOCK_COLUMNS) * TASK_PAIRS;
         let mut gate_up_bias = vec![0.0; experts * pairs * 2 * PANEL_ROWS];
@@ -230,26 +231,27 @@ fn tasks(groups: &[Group], total: usize, step: impl Fn(usize) -> usize) -> Vec<(
     groups.iter().enumerate().flat_map(cut).collect()
 }
 
-fn pack_plain(source: &Mxfp4Matrix, pool: &Pool) -> PackedMatrix {
+fn pack_plain(source: &Mxfp4Matrix, pool: &Pool, store: &PackStore) -> PackedMatrix {
     let (format, panels) = (PackedFormat::Mxfp4, source.rows.div_ceil(PANEL_ROWS));
-    let bytes = filled(pool, source.experts * panels, format.panel_bytes(source.columns), |panel, out| {
+    let size = (source.experts * panels, format.panel_bytes(source.columns));
+    let bytes = store.filled(pool, &[&source.blocks, &source.scales], size, |panel, out| {
         let (expert, first) = (panel / panels, panel % panels * PANEL_ROWS);
         let rows = std::array::from_fn(|row| expert_row(source, expert, first + row));
         pack_mxfp4(source.layout, source.columns, &rows, out);
     });
-    release(source);
     PackedMatrix { format, rows: source.rows, columns: source.columns, bytes }
 }
 
-fn pack_gate_up(weights: &ExpertWeights, pool: &Pool) -> PackedMatrix {
+fn pack_gate_up(weights: &ExpertWeights, pool: &Pool, store: &PackStore) -> PackedMatrix {
     let (units, experts) = (weights.down.columns, weights.down.experts);
-    let source = match &weights.gate_up {
-        GateUp::Interleaved(both) | GateUp::Halves(both) => both,
-        GateUp::Separate { gate, .. } => gate,
+    let (source, published) = match &weights.gate_up {
+        GateUp::Interleaved(both) | GateUp::Halves(both) => (both, vec![&both.blocks, &both.scales]),
+        GateUp::Separate { gate, up } => (gate, vec![&gate.blocks, &gate.scales, &up.blocks, &up.scales]),
     };
     let panels = units.div_ceil(BLOCK_COLUMNS) * TASK_PANELS;
     let (format, columns) = (PackedFormat::Mxfp4, source.columns);
-    let bytes = filled(pool, experts * panels, format.panel_bytes(columns), |panel, out| {
+    let size = (experts * panels, format.panel_bytes(columns));
+    let bytes = store.filled(pool, &published, size, |panel, out| {
         let (expert, is_up) = (panel / panels, panel % 2 == 1);
         let first = panel % panels / 2 * PANEL_ROWS;
         let rows = std::array::from_fn(|row| {
@@ -265,14 +267,5 @@ fn pack_gate_up(weights: &ExpertWeights, pool: &Pool) -> PackedMatrix {
         });
         pack_mxfp4(source.layout, columns, &rows, out);
     });
-    match &weights.gate_up {
-        GateUp::Interleaved(both) | GateUp::Halves(both) => release(both),
-        GateUp::Separate { gate, up } => [gate, up].into_iter().for_each(release),
-    }
     PackedMatrix { format, rows: panels * PANEL_ROWS, columns, bytes }
-}
-
-fn release(matrix: &Mxfp4Matrix) {
-    matrix.blocks.release();
-    matrix.scales.release();
 }

@@ -6,10 +6,10 @@ use super::isa::Isa;
 use super::panel::{DIRECT_TOKENS_MAX, Encoding, Product};
 use super::product::Output;
 use crate::backend::LinearWeights;
-use crate::huge::HugeBytes;
+use crate::pack::PackStore;
 use crate::packed::{PANEL_ROWS, PackedFormat, PackedMatrix, dense_rows, pack_bf16, pack_q8};
 use crate::pool::Pool;
-use crate::storage::{Bytes, DenseFormat};
+use crate::storage::DenseFormat;
 
 /// Tasks per thread when few tokens are computed: enough that a thread which is held up holds nobody else up.
 const TASKS_PER_THREAD: usize = 12;
@@ -33,7 +33,11 @@ pub(super) struct Part<'a> {
 
 impl PackedLinear {
     /// Packs a layer: in eight bits, or as published, for which `None` is the answer where no packed form holds it exactly.
-    pub(super) fn pack(weights: &LinearWeights, eight_bits: bool, pool: &Pool) -> Option<Self> {
+    pub(super) fn pack(
+        weights: &LinearWeights,
+        eight_bits: bool,
+        (pool, store): (&Pool, &PackStore),
+    ) -> Option<Self> {
         let source = &weights.matrix;
         let format = match source.format {
             DenseFormat::Q8_0 => PackedFormat::Q8,
@@ -42,14 +46,14 @@ impl PackedLinear {
             _ => return None,
         };
         let panels = source.rows.div_ceil(PANEL_ROWS);
-        let bytes = filled(pool, panels, format.panel_bytes(source.columns), |panel, out| {
+        let size = (panels, format.panel_bytes(source.columns));
+        let bytes = store.filled(pool, &[&source.bytes], size, |panel, out| {
             let rows = dense_rows(source, panel);
             match format {
                 PackedFormat::BF16 => pack_bf16(source.columns, &rows, out),
                 PackedFormat::Q8 | PackedFormat::Mxfp4 => pack_q8(source.format, source.columns, &rows, out),
             }
         });
-        source.bytes.release();
         let mut bias = weights.bias.clone().unwrap_or_default();
         bias.resize(panels * PANEL_ROWS, 0.0);
         let matrix = PackedMatrix { format, rows: source.rows, columns: source.columns, bytes };
@@ -59,33 +63,6 @@ impl PackedLinear {
     /// The form of activations that the layer reads.
     pub(super) fn form(&self, isa: &Isa) -> Form {
         Form::of(self.matrix.format, isa)
-    }
-}
-
-/// Memory in huge pages, filled panel by panel on all threads.
-pub(super) fn filled(pool: &Pool, panels: usize, panel_bytes: usize, fill: impl Fn(usize, &mut [u8]) + Sync) -> Bytes {
-    let mut bytes = HugeBytes::new(panels * panel_bytes);
-    let start = Start(bytes.as_mut_slice().as_mut_ptr());
-    pool.run(panels, &|panel| {
-        // SAFETY: panels are disjoint parts of the new memory, which outlives this call.
-        let out = unsafe { std::slice::from_raw_parts_mut(start.at(panel * panel_bytes), panel_bytes) };
-        fill(panel, out);
-    });
-    Bytes::from_huge(bytes)
-}
-
-/// The begin of memory that tasks write in disjoint places.
-struct Start(*mut u8);
-
-// SAFETY: `filled` sees to disjoint places.
-unsafe impl Sync for Start {}
-
-impl Start {
-    /// # Safety
-    /// The place is inside the memory.
-    unsafe fn at(&self, offset: usize) -> *mut u8 {
-        // SAFETY: as required.
-        unsafe { self.0.add(offset) }
     }
 }
 

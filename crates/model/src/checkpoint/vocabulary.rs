@@ -110,7 +110,7 @@ pub(super) fn gguf_stop_ids(bytes: &[u8], metadata: &Metadata, vocabulary_size: 
         if !found.contains(&known) {
             found.push(known);
         }
-        Ok(())
+        Ok::<(), Error>(())
     };
     for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"] {
         if let Some(id) = metadata.optional_count(key)? {
