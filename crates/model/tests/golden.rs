@@ -14,10 +14,12 @@ use support::{Feed, Golden, all_logits, checkpoint, cpu, difference, load};
 use synth::{GgufOptions, Layout, Shape};
 
 const EXACT_MAX: f64 = 2e-4;
-const DEFAULT_MAX: f64 = 0.4;
-const DEFAULT_RMS: f64 = 0.05;
-/// Two backends that round keys and values alike differ only where an f32 sum falls on the other side of a bf16 rounding.
-const TWIN_RMS: f64 = 1e-3;
+/// Activations in 8 bits per block of 32 move the logits of models 64 wide by some hundredths; where two experts are nearly equally
+/// likely a row takes the other one, and moves at once. The kernels themselves are held to 1e-5 of these roundings elsewhere.
+const DEFAULT_MAX: f64 = 1.0;
+const DEFAULT_RMS: f64 = 0.2;
+/// Against a twin that rounds keys and values, but not activations.
+const TWIN_RMS: f64 = 0.1;
 
 /// The layouts that hold the tensors' exact values.
 fn layouts() -> Vec<Layout> {
@@ -58,7 +60,7 @@ fn follow(checkpoint: &Checkpoint, golden: &str, device: Device, precision: Prec
     let mut model = load(checkpoint, device, precision);
     let vocabulary = model.config().vocabulary_size;
     for (index, (ids, greedy)) in prompts(&format!("{golden}.json")).into_iter().enumerate() {
-        if precision == Precision::Default && index == 4 {
+        if precision != Precision::Exact && index == 4 {
             // The golden's RMSNorm amplifies any rounding there; its README says to skip it.
             continue;
         }
@@ -92,7 +94,7 @@ fn assert_close(found: &[f32], expected: &[f32], precision: Precision, what: &st
 fn tiny_in_every_layout() {
     for layout in layouts() {
         let checkpoint = checkpoint(&Shape::tiny(), layout);
-        for precision in [Precision::Exact, Precision::Default] {
+        for precision in [Precision::Exact, Precision::Default, Precision::DenseEight] {
             follow(&checkpoint, "tiny", cpu(IsaKind::best(), 2), precision, Feed::Whole);
         }
     }

@@ -102,9 +102,12 @@ fn logits_of_other_shapes() {
                         format!("{name}, {layout:?}, {isa:?}, {feed:?}, {precision:?}: max {max:e}, rms {rms:e}");
                     match precision {
                         Precision::Exact => assert!(max < 2e-4, "{what}"),
-                        // 32 wide and nine layers deep, a rounded key flips an expert now and then, which moves a row at once.
-                        Precision::Default if name == "deep" => assert!(max < 1.0 && rms < 0.2, "{what}"),
-                        Precision::Default | Precision::DenseEight => assert!(max < 0.4 && rms < 0.05, "{what}"),
+                        // Rounded activations flip an expert now and then, which moves a row at once; most often 32 wide and nine
+                        // layers deep.
+                        Precision::Default | Precision::DenseEight => {
+                            let tolerance = if name == "deep" { 0.4 } else { 0.2 };
+                            assert!(max < 2.0 && rms < tolerance, "{what}");
+                        }
                     }
                 }
             }
@@ -125,8 +128,8 @@ fn default_precision_follows_the_slow_twin() {
             let mut model = load(&checkpoint, cpu(isa, 2), Precision::Default);
             let (_, found) = all_logits(&mut *model, &ids, Feed::Chunks(61));
             let (max, rms) = difference(&found, &expected);
-            // Where a rounded key flips an expert, a row moves at once and those that see it after; see above.
-            let tolerance = if name == "deep" { 0.05 } else { 2e-3 };
+            // The twin rounds keys and values, but not activations; see above.
+            let tolerance = if name == "deep" { 0.4 } else { 0.1 };
             assert!(rms < tolerance, "{name}, {isa:?}: differs by {max:e} (rms {rms:e})");
         }
     }
