@@ -8,6 +8,7 @@ mod backend;
 mod cpu;
 pub mod decode;
 mod error;
+mod huge;
 mod pool;
 mod reference;
 mod storage;
@@ -16,6 +17,7 @@ pub use backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights,
 pub use cpu::training::{AdamStep, AttentionShape, Matrix, MuonStep, Place, Target, Training};
 pub use cpu::{Cpu, Isa, IsaKind};
 pub use error::Error;
+pub use huge::HugeBytes;
 pub use pool::Pool;
 pub use reference::Reference;
 pub use storage::{Bytes, DenseFormat, DenseMatrix, GateUp, Mxfp4Layout, Mxfp4Matrix};
