@@ -22,6 +22,7 @@ use crate::loading;
 pub(super) struct Speed {
     model: String,
     layout: &'static str,
+    vocabulary_size: usize,
     load_seconds: f64,
     first_token_seconds: f64,
     work: Work,
@@ -94,6 +95,7 @@ pub(super) fn measure(path: &Path, arguments: &BenchArguments, progress: &mut Pr
     Ok(Speed {
         model: path.display().to_string(),
         layout: plan.layout.name(),
+        vocabulary_size: plan.config.vocabulary_size,
         load_seconds,
         first_token_seconds,
         work: Work::of(&plan),
@@ -231,6 +233,7 @@ impl Speed {
         json!({
             "model": self.model,
             "layout": self.layout,
+            "vocabulary_size": self.vocabulary_size,
             "load_seconds": self.load_seconds,
             "first_token_seconds": self.first_token_seconds,
             "weight_bytes_per_token": self.work.weight_bytes_per_token,
