@@ -32,6 +32,8 @@ struct Options {
     preset: String,
     peers: Vec<Peer>,
     pairs: usize,
+    /// A peer's wheel is enough, though it may lack this processor's instructions.
+    prebuilt: bool,
     program: Option<PathBuf>,
     out: Option<PathBuf>,
     job: Job,
@@ -52,7 +54,7 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result<()> {
     print!("{}", table::shares(&report)?);
     record::append(&out, "glossa", &json!({"options": options.job.json(&model), "report": report}))?;
     for &peer in &options.peers {
-        let installed = peer.install(&target.join("peers"))?;
+        let installed = peer.install(&target.join("peers"), options.prebuilt)?;
         let mut pairs = Vec::new();
         let mut reports = Vec::new();
         // One run per turn: the pairs are the runs.
@@ -66,7 +68,7 @@ pub(crate) fn run(arguments: &mut Arguments) -> Result<()> {
         }
         print!("{}", table::ratios(peer.name(), &pairs));
         let measured = json!({"options": job.json(&model), "machine": report["machine"], "peer": peer.name(),
-            "package": peer.package(), "pairs": reports});
+            "package": peer.package(options.prebuilt), "pairs": reports});
         record::append(&out, "pairs", &measured)?;
     }
     println!("figures: {}", out.display());
@@ -82,6 +84,7 @@ fn parse(arguments: &mut Arguments) -> Result<Options> {
             None => Vec::new(),
             Some(name) => Peer::named(&name)?,
         },
+        prebuilt: arguments.flag("--prebuilt"),
         pairs: arguments.number("--pairs")?.unwrap_or(PAIRS),
         program: arguments.option("--glossa")?.map(PathBuf::from),
         out: arguments.option("--out")?.map(PathBuf::from),

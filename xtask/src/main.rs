@@ -55,6 +55,7 @@ cargo xtask COMMAND
       --preset P            what --make writes; default 20b
       --peer P              llama.cpp | ik_llama.cpp | all: installs them into target/peers, and runs Glossa
                             and the peer in turn on the same GGUF
+      --prebuilt            the wheel of ik_llama.cpp, which knows only AVX2, instead of a build for this processor
       --pairs N             turns; default 5
       --prompt N,…          default 512
       --depth N,…           tokens in the context before decoding; default 0,4096

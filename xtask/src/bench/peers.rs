@@ -52,19 +52,24 @@ impl Peer {
         Ok(vec![peer?])
     }
 
-    /// The package and its version.
-    pub(super) fn package(self) -> String {
+    /// The package, its version, and how it came to be.
+    pub(super) fn package(self, prebuilt: bool) -> String {
         match self {
             Self::LlamaCpp => format!("node-llama-cpp {NODE_LLAMA_VERSION} (npm)"),
-            Self::IkLlamaCpp => format!("ik-llama-cpp-python {IK_LLAMA_VERSION} (PyPI)"),
+            Self::IkLlamaCpp if prebuilt => format!("ik-llama-cpp-python {IK_LLAMA_VERSION} (PyPI, wheel)"),
+            Self::IkLlamaCpp => format!("ik-llama-cpp-python {IK_LLAMA_VERSION} (PyPI, built here)"),
         }
     }
 
-    /// Installs the package below `folder`, unless that version is there already.
-    pub(super) fn install(self, folder: &Path) -> Result<Installed> {
+    /// Installs the package below `folder`, unless that version is there already. ik_llama.cpp's wheel is built for AVX2, so
+    /// its source is built for this processor, which takes long, unless `prebuilt` is enough.
+    pub(super) fn install(self, folder: &Path, prebuilt: bool) -> Result<Installed> {
         match self {
             Self::LlamaCpp => install_with_npm(&folder.join(format!("llama.cpp-{NODE_LLAMA_VERSION}"))),
-            Self::IkLlamaCpp => install_with_pip(&folder.join(format!("ik_llama.cpp-{IK_LLAMA_VERSION}"))),
+            Self::IkLlamaCpp => {
+                let kind = if prebuilt { "wheel" } else { "native" };
+                install_with_pip(&folder.join(format!("ik_llama.cpp-{IK_LLAMA_VERSION}-{kind}")), prebuilt)
+            }
         }
     }
 }
@@ -84,13 +89,20 @@ fn install_with_npm(folder: &Path) -> Result<Installed> {
     Ok(Installed { peer: Peer::LlamaCpp, program: "node".into(), driver })
 }
 
-fn install_with_pip(folder: &Path) -> Result<Installed> {
+fn install_with_pip(folder: &Path, prebuilt: bool) -> Result<Installed> {
     let python = folder.join("bin").join("python");
     let driver = folder.join("measure.py");
     if !is_complete(folder) {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         let package = format!("ik-llama-cpp-python=={IK_LLAMA_VERSION}");
-        run(Command::new(&python).args(["-m", "pip", "install", "--only-binary", ":all:", &package]))?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", &package]);
+        if prebuilt {
+            pip.args(["--only-binary", ":all:"]);
+        } else {
+            pip.args(["--no-binary", "ik-llama-cpp-python"]).env("CMAKE_ARGS", "-DGGML_NATIVE=ON");
+        }
+        run(&mut pip)?;
         complete(folder)?;
     }
     write(&driver, IK_LLAMA_DRIVER)?;
@@ -122,9 +134,14 @@ impl Installed {
         // Libraries may talk before; the report is the last line.
         let text = String::from_utf8_lossy(&printed);
         let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-        serde_json::from_str(last).map_err(|error| Error::Output {
+        let report: Value = serde_json::from_str(last).map_err(|error| Error::Output {
             command: self.peer.name().into(),
             reason: format!("{error}: {last:.200}"),
-        })
+        })?;
+        let library = report["library"].as_str().unwrap_or_default();
+        if library.contains("AVX512 = 0") && kernels::IsaKind::Avx512.is_available() {
+            eprintln!("{}: was built without AVX-512, which this processor has", self.peer.name());
+        }
+        Ok(report)
     }
 }

@@ -69,7 +69,7 @@ fn the_machine_is_measured_and_the_file_holds_what_the_table_says() {
         assert!(table.contains(read["memory"].as_str().unwrap()), "{table}");
     }
     let dots = list(&report["limits"], "dot_products");
-    assert!(dots.len() >= 4 && dots.len() % 2 == 0, "{dots:?}");
+    assert!(dots.len() >= 4 && dots.len().is_multiple_of(2), "{dots:?}");
     for dot in dots {
         positive(&dot["macs_per_second"]);
         assert!(table.contains(dot["dot"].as_str().unwrap()), "{table}");
