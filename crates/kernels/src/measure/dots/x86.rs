@@ -5,7 +5,7 @@
     reason = "features are detected before a kernel is handed out; pointers as the trait requires"
 )]
 
-#[expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file")]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file"))]
 use std::arch::x86_64::*;
 
 use super::DotLanes;
