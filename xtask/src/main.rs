@@ -1,5 +1,5 @@
 //! The chores of this repository, as `cargo xtask …`: the whole check, the house rules, synthetic checkpoints, the
-//! gates of the model that ships.
+//! gates of the model that ships, benchmarks.
 //!
 //! It must not know how a model is run: the gates ask the engine.
 
@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod arguments;
+mod bench;
 mod ci;
 mod deny;
 mod error;
@@ -47,6 +48,24 @@ cargo xtask COMMAND
       --temperature T       0 (default): the likeliest token
       --show K              prints K failures of each skill
       --json FILE           writes the figures
+  bench [OPTIONS]   measures the machine and the release build on a model of full size, prints shares of the
+                    machine's limits, and adds a dated line of JSON to a file
+      --model PATH          default: 20b-bf16 (with a peer 20b-q8_0) in target/bench
+      --make                writes that model first if it is missing: 14 GB of random weights
+      --preset P            what --make writes; default 20b
+      --peer P              llama.cpp | ik_llama.cpp | all: installs them into target/peers, and runs Glossa
+                            and the peer in turn on the same GGUF
+      --prebuilt            the wheel of ik_llama.cpp, which knows only AVX2, instead of a build for this processor
+      --pairs N             turns; default 5
+      --prompt N,…          default 512
+      --depth N,…           tokens in the context before decoding; default 0,4096
+      --batch N,…           sequences decoded at once; default 8,16
+      --decode N            tokens per run; default 32
+      --runs N              of Glossa alone; default 5
+      --q8                  Glossa with dense weights in 8 bits (a GGUF with Q8_0 has them anyway)
+      --threads N           default: all
+      --glossa FILE         this program instead of a new build
+      --out FILE            default: target/bench.jsonl
 ";
 
 fn main() -> ExitCode {
@@ -70,6 +89,7 @@ fn dispatch(arguments: &mut Arguments) -> Result<()> {
         }
         Some("synth") => synthesis::run(arguments),
         Some("gates") => gates::run(arguments),
+        Some("bench") => bench::run(arguments),
         Some("help" | "--help") | None => {
             print!("{USAGE}");
             Ok(())

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bench;
 mod console;
 mod error;
 mod figures;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Pack(arguments) => packs::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Logits(arguments) => logits::run(&arguments),
         Command::Tokenize(arguments) => text::tokenize(&arguments),
         Command::Detokenize(arguments) => text::detokenize(&arguments),

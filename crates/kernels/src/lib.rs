@@ -9,6 +9,7 @@ mod cpu;
 pub mod decode;
 mod error;
 mod huge;
+pub mod measure;
 mod pack;
 mod packed;
 mod pool;

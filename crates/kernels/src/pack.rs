@@ -26,6 +26,8 @@ const ENTRIES_MAX: u32 = 1 << 20;
 /// Windows of a published matrix that are hashed, and their length: enough to know one model from another.
 const SAMPLES: usize = 16;
 const SAMPLE_BYTES: usize = 64;
+/// Smaller matrices are left in ordinary pages.
+const HUGE_MIN_BYTES: usize = 1 << 20;
 
 /// Where packed weights come from.
 #[derive(Default)]
@@ -195,7 +197,7 @@ impl PackStore {
         match self {
             Self::Memory | Self::Reader(_) => Bytes::from_huge(bytes),
             Self::Writer(writer) => {
-                writer.put(source, &bytes);
+                writer.put(source, bytes.as_slice());
                 Bytes::from_vec(Vec::new())
             }
         }
@@ -207,7 +209,10 @@ fn in_memory(
     (panels, panel_bytes): (usize, usize),
     fill: impl Fn(usize, &mut [u8]) + Sync,
 ) -> HugeBytes {
-    let mut bytes = HugeBytes::new(panels * panel_bytes);
+    let length = panels * panel_bytes;
+    // A huge page for a small matrix would be mostly empty.
+    let bytes = if length < HUGE_MIN_BYTES { HugeBytes::in_plain_pages(length) } else { HugeBytes::new(length) };
+    let mut bytes = bytes.expect("the system has memory for the weights");
     let start = Start(bytes.as_mut_slice().as_mut_ptr());
     pool.run(panels, &|panel| {
         // SAFETY: panels are disjoint parts of the new memory, which outlives this call.

@@ -130,7 +130,7 @@ impl Bytes {
     /// Bytes in memory of our own that were filled before.
     #[must_use]
     pub fn from_huge(bytes: HugeBytes) -> Self {
-        let range = 0..bytes.len();
+        let range = 0..bytes.as_slice().len();
         Self { owner: Arc::new(Owner::Huge(bytes)), range }
     }
 
@@ -176,7 +176,7 @@ impl Deref for Bytes {
         let all: &[u8] = match &*self.owner {
             Owner::Mapped(map) => map,
             Owner::Heap(bytes) => bytes,
-            Owner::Huge(bytes) => bytes,
+            Owner::Huge(bytes) => bytes.as_slice(),
         };
         &all[self.range.clone()]
     }
