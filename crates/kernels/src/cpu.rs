@@ -8,6 +8,7 @@ mod experts;
 mod isa;
 mod kv;
 mod lanes;
+mod pairs;
 mod product;
 mod rows;
 mod tile;
@@ -189,7 +190,7 @@ impl Backend for Cpu {
     }
 
     fn new_kv(&self, kv_heads: usize, head_dim: usize, window: Option<usize>, precision: KvPrecision) -> Kv {
-        Kv::new(kv_heads, head_dim, window, precision)
+        Kv::new(kv_heads, head_dim, window, precision, self.isa.pairs)
     }
 
     fn kv_bytes(&self, kv: &Kv) -> usize {
@@ -276,6 +277,12 @@ impl Backend for Cpu {
             Blocks::BF16(blocks) => {
                 let call = AttendCall { blocks, kv, shape, queries, rows, out };
                 self.attend_blocks(&call, self.isa.attend_bf16);
+            }
+            Blocks::Pairs(cache) => {
+                let queries = &queries.values[rows.start * columns..rows.end * columns];
+                // SAFETY: `out` has the rows, asserted above.
+                let out = Output { start: unsafe { out.place(rows.start, 0) }, stride: columns };
+                pairs::attend(cache, &self.pool, &pairs::Call { kv, attention: shape, queries, out });
             }
         }
     }
