@@ -3,6 +3,7 @@
 //! It must not know layers or sequences. Weights stay where they lie, in the encoding they were published in.
 
 mod activations;
+mod attending;
 mod attention;
 mod dot;
 mod experts;
@@ -11,8 +12,10 @@ mod kv;
 mod lanes;
 mod packed_experts;
 mod packed_linear;
+mod pairs;
 mod panel;
 mod product;
+mod products;
 mod rows;
 mod tile;
 pub(crate) mod training;
@@ -26,7 +29,8 @@ use crate::backend::{
 use crate::error::Error;
 use crate::pack::PackStore;
 use crate::pool::Pool;
-use activations::{Activations, Form};
+use activations::Activations;
+use attending::AttendCall;
 use experts::Experts;
 pub use isa::{Isa, IsaKind};
 use kv::Blocks;
@@ -34,23 +38,11 @@ use kv::Kv;
 use packed_experts::PackedExperts;
 use packed_linear::PackedLinear;
 use product::{EncodedRow, Input, Output};
-
-/// Query rows per attention task.
-const ATTENTION_TASK_ROWS: usize = 16;
+pub use products::WeightForm;
+use products::{LayerExperts, Linear};
 
 /// Rows of activations per task in ops that only stream them.
 const STREAM_TASK_ROWS: usize = 16;
-
-/// In which form weights are computed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WeightForm {
-    /// Where and as they lie, in f32: exact.
-    AsTheyLie,
-    /// In panels, of published precision; activations are rounded to 8 bits per block of 32, or to bf16 for dense bf16 weights.
-    Packed,
-    /// The same, and dense weights in 8 bits.
-    PackedEight,
-}
 
 /// The CPU backend.
 pub struct Cpu {
@@ -67,22 +59,6 @@ struct Scratch {
     experts: experts::Scratch,
     packed_experts: packed_experts::Scratch,
     activations: Activations,
-}
-
-/// A linear layer on the CPU.
-pub enum Linear {
-    /// As it lies.
-    Plain(LinearWeights),
-    /// In panels.
-    Packed(PackedLinear),
-}
-
-/// One layer's experts on the CPU.
-pub enum LayerExperts {
-    /// As they lie.
-    Plain(Experts),
-    /// In panels.
-    Packed(PackedExperts),
 }
 
 /// Activations `[rows, columns]` on the heap.
@@ -155,105 +131,6 @@ impl Cpu {
     pub fn isa(&self) -> IsaKind {
         self.isa.kind
     }
-
-    /// `out[t] (+)= W·x[t] + b`.
-    fn product(&self, layer: &LinearWeights, x: &Rows, out: &mut Rows, accumulate: bool) {
-        let matrix = &layer.matrix;
-        assert!(x.columns == matrix.columns && out.columns == matrix.rows && out.rows == x.rows);
-        let row_bytes = matrix.format.row_bytes(matrix.columns);
-        let step = product::task_rows(self.isa, x.rows, row_bytes);
-        let shared = Output { start: out.values.as_mut_ptr(), stride: matrix.rows };
-        self.pool.run(matrix.rows.div_ceil(step), &|task| {
-            let start = task * step;
-            let count = step.min(matrix.rows - start);
-            let bias = layer.bias.as_ref().map(|bias| &bias[start..start + count]);
-            // SAFETY: `out` is `[x.rows, matrix.rows]`, asserted above, and this task alone touches these columns.
-            unsafe {
-                let out = Output { start: shared.place(0, start), stride: shared.stride };
-                for token in 0..x.rows {
-                    let to = std::slice::from_raw_parts_mut(out.place(token, 0), count);
-                    match (bias, accumulate) {
-                        (Some(bias), true) => to.iter_mut().zip(bias).for_each(|(to, bias)| *to += bias),
-                        (Some(bias), false) => to.copy_from_slice(bias),
-                        (None, true) => {}
-                        (None, false) => to.fill(0.0),
-                    }
-                }
-                let row_at = |row| EncodedRow::dense(matrix, start + row);
-                product::multiply(self.isa, count, row_at, x.input(), out);
-            }
-        });
-    }
-
-    /// The packed layers of one form that read the same activations.
-    fn packed_product(&self, form: Form, layers: Vec<(&PackedLinear, &mut Rows)>, x: &Rows, accumulate: bool) {
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let activations = &mut scratch.activations;
-        activations.fill(self.isa, &self.pool, form, (x.rows, x.columns), |row| x.row(row));
-        let part = |(layer, out): (_, &mut Rows)| {
-            let layer: &PackedLinear = layer;
-            assert!(layer.matrix.columns == x.columns && layer.matrix.rows == out.columns && out.rows == x.rows);
-            packed_linear::Part { layer, out: Output { start: out.values.as_mut_ptr(), stride: out.columns } }
-        };
-        let parts: Vec<_> = layers.into_iter().map(part).collect();
-        // SAFETY: the shapes were asserted, and the results are borrowed for this call.
-        unsafe { packed_linear::multiply(self.isa, &self.pool, &parts, (activations, x.rows), accumulate) };
-    }
-
-    fn attend_blocks<T: kv::Element>(&self, call: &AttendCall<'_, T>, kernel: unsafe fn(&attention::Job<'_, T>)) {
-        let group = call.shape.heads / call.shape.kv_heads;
-        let chunks = call.rows.len().div_ceil(ATTENTION_TASK_ROWS);
-        let columns = call.shape.heads * call.shape.head_dim;
-        let first_position = call.kv.length - call.rows.len();
-        self.pool.run(chunks * call.shape.kv_heads, &|task| {
-            let (chunk, kv_head) = (task / call.shape.kv_heads, task % call.shape.kv_heads);
-            let start = chunk * ATTENTION_TASK_ROWS;
-            let rows = ATTENTION_TASK_ROWS.min(call.rows.len() - start);
-            let offset = kv_head * group * call.shape.head_dim;
-            let row = call.rows.start + start;
-            product::with_scratch(|scratch| {
-                scratch.resize(attention::scratch_len(rows * group, call.kv.padded_dim).max(scratch.len()), 0.0);
-                let job = attention::Job {
-                    blocks: call.blocks,
-                    dropped_blocks: call.kv.dropped_blocks,
-                    kv_head,
-                    head_dim: call.shape.head_dim,
-                    padded_dim: call.kv.padded_dim,
-                    window: call.shape.window,
-                    position: first_position + start,
-                    rows,
-                    group,
-                    sinks: &call.shape.sinks[kv_head * group..][..group],
-                    queries: call.queries.values[row * columns + offset..].as_ptr(),
-                    // SAFETY: `out` has `columns` columns and the rows asked for, checked by `attend`.
-                    out: unsafe { call.out.place(row, offset) },
-                    stride: columns,
-                    scratch: scratch.as_mut_ptr(),
-                };
-                // SAFETY: rows and heads of this task are its own; the cache holds every position up to the last row's,
-                // and `Kv::append` keeps the blocks that the first row's window reaches.
-                unsafe { kernel(&job) };
-            });
-        });
-    }
-}
-
-struct AttendCall<'a, T> {
-    blocks: &'a std::collections::VecDeque<kv::Block<T>>,
-    kv: &'a Kv,
-    shape: Attention<'a>,
-    queries: &'a Rows,
-    rows: Range<usize>,
-    out: Output,
-}
-
-impl Linear {
-    fn rows(&self) -> usize {
-        match self {
-            Self::Plain(layer) => layer.matrix.rows,
-            Self::Packed(layer) => layer.matrix.rows,
-        }
-    }
 }
 
 impl Rows {
@@ -300,7 +177,7 @@ impl Backend for Cpu {
     }
 
     fn new_kv(&self, kv_heads: usize, head_dim: usize, window: Option<usize>, precision: KvPrecision) -> Kv {
-        Kv::new(kv_heads, head_dim, window, precision)
+        Kv::new(kv_heads, head_dim, window, precision, self.isa.pairs)
     }
 
     fn kv_bytes(&self, kv: &Kv) -> usize {
@@ -407,6 +284,12 @@ impl Backend for Cpu {
             Blocks::BF16(blocks) => {
                 let call = AttendCall { blocks, kv, shape, queries, rows, out };
                 self.attend_blocks(&call, self.isa.attend_bf16);
+            }
+            Blocks::Pairs(cache) => {
+                let queries = &queries.values[rows.start * columns..rows.end * columns];
+                // SAFETY: `out` has the rows, asserted above.
+                let out = Output { start: unsafe { out.place(rows.start, 0) }, stride: columns };
+                pairs::attend(cache, &self.pool, &pairs::Call { kv, attention: shape, queries, out });
             }
         }
     }

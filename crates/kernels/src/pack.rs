@@ -97,7 +97,10 @@ impl PackReader {
     pub fn check(&self) -> io::Result<()> {
         for (index, entry) in self.entries.iter().enumerate() {
             if hash(&self.part(entry)) != entry.hash {
-                return Err(damaged(&format!("matrix {index} of {} differs from what was written", self.entries.len())));
+                return Err(damaged(&format!(
+                    "matrix {index} of {} differs from what was written",
+                    self.entries.len()
+                )));
             }
         }
         Ok(())
@@ -204,11 +207,7 @@ impl PackStore {
     }
 }
 
-fn in_memory(
-    pool: &Pool,
-    (panels, panel_bytes): (usize, usize),
-    fill: impl Fn(usize, &mut [u8]) + Sync,
-) -> HugeBytes {
+fn in_memory(pool: &Pool, (panels, panel_bytes): (usize, usize), fill: impl Fn(usize, &mut [u8]) + Sync) -> HugeBytes {
     let length = panels * panel_bytes;
     // A huge page for a small matrix would be mostly empty.
     let bytes = if length < HUGE_MIN_BYTES { HugeBytes::in_plain_pages(length) } else { HugeBytes::new(length) };
@@ -266,7 +265,8 @@ fn table(bytes: &Bytes) -> io::Result<Vec<Entry>> {
     let table = bytes.slice(offset, length).filter(|table| number(24, head).is_ok_and(|wanted| hash(table) == wanted));
     let table = table.ok_or_else(|| damaged("the table is damaged; pack the model again"))?;
     let entry = |bytes: &[u8]| -> io::Result<Entry> {
-        let [source, offset, length, hash] = [number(0, bytes)?, number(8, bytes)?, number(16, bytes)?, number(24, bytes)?];
+        let [source, offset, length, hash] =
+            [number(0, bytes)?, number(8, bytes)?, number(16, bytes)?, number(24, bytes)?];
         Ok(Entry { source, offset, length, hash })
     };
     let entries: Vec<Entry> = table.chunks_exact(ENTRY_BYTES).map(entry).collect::<io::Result<_>>()?;

@@ -5,6 +5,7 @@
 use super::attention;
 use super::dot;
 use super::lanes;
+use super::pairs;
 use super::panel;
 use super::rows;
 use super::tile;
@@ -48,6 +49,8 @@ pub struct Isa {
     pub(super) swiglu: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
     pub(super) attend_f32: unsafe fn(&attention::Job<'_, f32>),
     pub(super) attend_bf16: unsafe fn(&attention::Job<'_, u16>),
+    /// Kernels over a bf16 cache in pairs, which then takes the place of the other.
+    pub(super) pairs: Option<pairs::Kernels>,
 }
 
 impl IsaKind {
@@ -165,6 +168,7 @@ macro_rules! instances {
                 swiglu,
                 attend_f32,
                 attend_bf16,
+                pairs: pairs::kernels(IsaKind::$kind),
             };
 
             instances!(@ $(#[$feature])? dot_dense, dot::dense::<$lanes>, (format: DenseFormat, row: *const u8, columns: usize, x: *const f32) -> f32);

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::pairs;
 use crate::backend::KvPrecision;
 use crate::decode::f32_to_bf16;
 
@@ -29,6 +30,8 @@ pub struct Kv {
 pub(super) enum Blocks {
     F32(VecDeque<Block<f32>>),
     BF16(VecDeque<Block<u16>>),
+    /// Also bf16 and of the same size, for kernels that multiply pairs.
+    Pairs(pairs::Cache),
 }
 
 pub(super) struct Block<T> {
@@ -56,10 +59,19 @@ impl Element for u16 {
 }
 
 impl Kv {
-    pub(super) fn new(kv_heads: usize, head_dim: usize, window: Option<usize>, precision: KvPrecision) -> Self {
-        let blocks = match precision {
-            KvPrecision::F32 => Blocks::F32(VecDeque::new()),
-            KvPrecision::BF16 => Blocks::BF16(VecDeque::new()),
+    pub(super) fn new(
+        kv_heads: usize,
+        head_dim: usize,
+        window: Option<usize>,
+        precision: KvPrecision,
+        pairs: Option<pairs::Kernels>,
+    ) -> Self {
+        let blocks = match (precision, pairs) {
+            (KvPrecision::F32, _) => Blocks::F32(VecDeque::new()),
+            (KvPrecision::BF16, Some(kernels)) if head_dim.is_multiple_of(2) => {
+                Blocks::Pairs(pairs::Cache::new(kernels))
+            }
+            (KvPrecision::BF16, _) => Blocks::BF16(VecDeque::new()),
         };
         Self { kv_heads, head_dim, padded_dim: padded(head_dim), window, length: 0, dropped_blocks: 0, blocks }
     }
@@ -68,6 +80,7 @@ impl Kv {
         let (blocks, precision) = match &self.blocks {
             Blocks::F32(blocks) => (blocks.len(), KvPrecision::F32),
             Blocks::BF16(blocks) => (blocks.len(), KvPrecision::BF16),
+            Blocks::Pairs(cache) => (cache.blocks.len(), KvPrecision::BF16),
         };
         blocks * block_bytes(self.kv_heads, self.head_dim, precision)
     }
@@ -79,6 +92,7 @@ impl Kv {
         // The first new query still sees `window` positions, itself included.
         let keep_from = self.window.map_or(0, |window| (self.length + 1).saturating_sub(window));
         let shape = (self.kv_heads, self.head_dim, self.padded_dim);
+        let pair_shape = pairs::Shape { kv_heads: self.kv_heads, head_dim: self.head_dim, padded_dim: self.padded_dim };
         let drop_blocks = (keep_from / BLOCK_POSITIONS).saturating_sub(self.dropped_blocks);
         // At most `length / 64` blocks lie wholly before the window, and all of them were stored.
         self.dropped_blocks += drop_blocks;
@@ -91,6 +105,10 @@ impl Kv {
             Blocks::BF16(blocks) => {
                 blocks.drain(..drop_blocks);
                 store(blocks, first, keys, values, shape);
+            }
+            Blocks::Pairs(cache) => {
+                cache.blocks.drain(..drop_blocks);
+                cache.store(first, keys, values, pair_shape);
             }
         }
         self.length += rows;

@@ -33,11 +33,7 @@ pub(super) struct Part<'a> {
 
 impl PackedLinear {
     /// Packs a layer: in eight bits, or as published, for which `None` is the answer where no packed form holds it exactly.
-    pub(super) fn pack(
-        weights: &LinearWeights,
-        eight_bits: bool,
-        (pool, store): (&Pool, &PackStore),
-    ) -> Option<Self> {
+    pub(super) fn pack(weights: &LinearWeights, eight_bits: bool, (pool, store): (&Pool, &PackStore)) -> Option<Self> {
         let source = &weights.matrix;
         let format = match source.format {
             DenseFormat::Q8_0 => PackedFormat::Q8,

@@ -1,9 +1,12 @@
 //! Attention over the blocks of the cache: windows, chunks, both precisions, extreme scores, values that are not numbers, memory.
 
-use kernels::{Attention, Backend, Cpu, IsaKind, KvPrecision};
+use std::f32::consts::LOG2_E;
+
+use kernels::decode::{bf16_to_f32, f32_to_bf16};
+use kernels::{Attention, Backend, Cpu, IsaKind, KvPrecision, Reference};
 
 use crate::random::Random;
-use crate::{compare, read, rows};
+use crate::{assert_close, backends, compare, read, rows};
 
 /// The inputs of a layer's attention for one sequence.
 struct Case {
@@ -12,6 +15,8 @@ struct Case {
     head_dim: usize,
     window: Option<usize>,
     precision: KvPrecision,
+    /// Whether the scaled queries are bf16 values.
+    exact_queries: bool,
     sinks: Vec<f32>,
     /// `[positions, heads · head_dim]`.
     queries: Vec<f32>,
@@ -19,6 +24,20 @@ struct Case {
     keys: Vec<f32>,
     /// `[positions, kv_heads · head_dim]`.
     values: Vec<f32>,
+}
+
+/// How far results may be off, as a share of the greatest.
+///
+/// The kernels over pairs round weights to bf16, 2⁻⁹ of each at most; half of that goes into the sum they are divided by, so
+/// that results are off by 2⁻⁸ at most and mostly by a tenth of it. They round the scaled queries likewise, which makes scores
+/// of these tests off by about 2e-3 and now and then by four times as much, unless the queries are exact (see
+/// [`Case::with_exact_queries`]). All other kernels round nothing but their f32 sums.
+fn tolerance(isa: IsaKind, case: &Case) -> f32 {
+    match (isa, case.precision) {
+        (IsaKind::Avx512Bf16, KvPrecision::BF16) if case.exact_queries => 4e-3,
+        (IsaKind::Avx512Bf16, KvPrecision::BF16) => 2e-2,
+        _ => 5e-6,
+    }
 }
 
 impl Case {
@@ -29,6 +48,7 @@ impl Case {
             head_dim,
             window: None,
             precision: KvPrecision::F32,
+            exact_queries: false,
             sinks: random.values(heads),
             queries: random.values(positions * heads * head_dim).iter().map(|query| 3.0 * query).collect(),
             keys: random.values(positions * kv_heads * head_dim),
@@ -36,8 +56,36 @@ impl Case {
         }
     }
 
+    /// Moves the queries to where scaling (by log₂ e / √head_dim, since weights are powers of two) makes bf16 values of them.
+    fn with_exact_queries(mut self) -> Self {
+        let scale = LOG2_E / (self.head_dim as f32).sqrt();
+        for query in &mut self.queries {
+            *query = bf16_to_f32(f32_to_bf16(*query * scale)) / scale;
+        }
+        Self { exact_queries: true, ..self }
+    }
+
     /// `[positions, heads · head_dim]`, appended in chunks.
     fn run<B: Backend>(&self, backend: &B, chunks: &[usize]) -> Vec<f32> {
+        self.run_after(backend, 0, chunks)
+    }
+
+    /// Runs the reference and every CPU backend, lets `check` look at each result, and compares with a tolerance of `least`
+    /// or more.
+    fn compare(&self, what: &str, (past, chunks): (usize, &[usize]), least: f32, check: impl Fn(&str, &[f32])) {
+        let what = format!("{what}, {}, {past} and {chunks:?} positions", self.what());
+        let expected = self.run_after(&Reference, past, chunks);
+        check(&what, &expected);
+        for (name, cpu) in backends() {
+            let what = format!("{what}, {name}");
+            let found = self.run_after(&cpu, past, chunks);
+            check(&what, &found);
+            assert_close(&found, &expected, tolerance(cpu.isa(), self).max(least), &what);
+        }
+    }
+
+    /// The same for the last `chunks` after positions whose queries nobody asks about.
+    fn run_after<B: Backend>(&self, backend: &B, past: usize, chunks: &[usize]) -> Vec<f32> {
         let &Self { heads, kv_heads, head_dim, window, precision, .. } = self;
         let shape = Attention { heads, kv_heads, head_dim, sinks: &self.sinks, window };
         let queries = rows(backend, &self.queries, heads * head_dim);
@@ -45,14 +93,15 @@ impl Case {
         let values = rows(backend, &self.values, kv_heads * head_dim);
         let mut kv = backend.new_kv(kv_heads, head_dim, window, precision);
         let mut out = Default::default();
-        backend.resize(&mut out, chunks.iter().sum(), heads * head_dim);
-        let mut start = 0;
+        backend.resize(&mut out, past + chunks.iter().sum::<usize>(), heads * head_dim);
+        backend.write_kv(&mut kv, &keys, &values, 0..past);
+        let mut start = past;
         for &chunk in chunks {
             backend.write_kv(&mut kv, &keys, &values, start..start + chunk);
             backend.attend(shape, &queries, &kv, start..start + chunk, &mut out);
             start += chunk;
         }
-        read(backend, &out)
+        read(backend, &out).split_off(past * heads * head_dim)
     }
 
     fn what(&self) -> String {
@@ -69,7 +118,47 @@ fn attention_over_windows_chunks_and_precisions() {
         for window in [None, Some(1), Some(8), Some(64), Some(100)] {
             for precision in [KvPrecision::F32, KvPrecision::BF16] {
                 let case = Case { window, precision, ..Case::new(&mut random, shape, chunks.iter().sum()) };
-                compare!(5e-6, case.what(), |backend| case.run(backend, chunks));
+                case.compare("several chunks", (0, chunks), 0.0, |_, _| ());
+            }
+        }
+    }
+}
+
+#[test]
+fn bf16_cache_over_block_edges_windows_and_groups() {
+    let mut random = Random::new(40);
+    let windows = [None, Some(1), Some(5), Some(63), Some(64), Some(65), Some(128)];
+    for shape in [(8, 1, 64), (6, 2, 64), (1, 1, 64), (16, 2, 32), (3, 1, 18), (8, 1, 18), (2, 2, 80), (5, 1, 2)] {
+        for window in windows {
+            let chunks = [1, 14, 1, 15, 1, 1, 30, 1, 1, 63, 64, 65, 17, 1, 1];
+            let new = Case::new(&mut random, shape, chunks.iter().sum());
+            let case = Case { window, precision: KvPrecision::BF16, ..new }.with_exact_queries();
+            case.compare("edges", (0, &chunks), 0.0, |_, _| ());
+            // What was appended when does not change what is rounded, only the order of f32 sums.
+            for (name, cpu) in backends() {
+                let apart = case.run(&cpu, &chunks);
+                let together = case.run(&cpu, &[chunks.iter().sum()]);
+                assert_close(&apart, &together, 5e-6, &format!("in chunks and at once, {}, {name}", case.what()));
+            }
+        }
+    }
+}
+
+#[test]
+fn long_contexts_of_a_few_rows_are_cut_by_positions() {
+    let mut random = Random::new(41);
+    for (shape, past) in [((8, 1, 64), 1023), ((3, 1, 32), 2047), ((4, 2, 18), 3170)] {
+        for window in [None, Some(1500)] {
+            for precision in [KvPrecision::F32, KvPrecision::BF16] {
+                let chunks = [1, 1, 16, 2, 17, 1];
+                let new = Case::new(&mut random, shape, past + chunks.iter().sum::<usize>());
+                let mut case = Case { window, precision, ..new }.with_exact_queries();
+                case.compare("long", (past, &chunks), 0.0, |_, _| ());
+                // The greatest scores lie in a part of their own, far above the sink and the others.
+                let columns = case.kv_heads * case.head_dim;
+                case.keys[700 * columns..720 * columns].iter_mut().for_each(|key| *key *= 30.0);
+                // Scores in the hundreds carry an f32 rounding of about 1e-4, and so do their weights.
+                case.compare("long, uneven", (past, &chunks), 2e-3, |_, _| ());
             }
         }
     }
@@ -117,13 +206,11 @@ fn what_is_not_a_number_reaches_those_who_see_it_and_nobody_else() {
                         ("key", &key, &sees),
                         ("value", &of_value, &sees),
                     ] {
-                        let what = format!("{value} in {name} {position}, {}", case.what());
-                        compare!(5e-6, what, |backend| {
-                            let found = case.run(backend, &[140]);
+                        let what = format!("{value} in {name} {position}");
+                        case.compare(&what, (0, &[140]), 0.0, |what, found| {
                             for (row, found) in found.chunks_exact(queries).enumerate() {
                                 assert_eq!(!found[0].is_finite(), hit(row), "{what}, row {row}");
                             }
-                            found
                         });
                     }
                 }

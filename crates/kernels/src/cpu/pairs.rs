@@ -1,0 +1,190 @@
+//! The bf16 cache of processors that add products of bf16 in pairs: its layout, its tasks, and the table of its two kernels.
+//!
+//! It must not know layers, sequences or scheduling. `vdpbf16ps` adds two neighbouring products to each f32 lane, so what it
+//! multiplies must lie in pairs: keys `[2 halves][head_dim/2][32 positions][2 dimensions]`, so that a lane is a position, and
+//! values `[columns/32][32 pairs of positions][32 columns][2 positions]`, so that a lane is a column (the last 16 columns
+//! may be a tile of their own). Every register tile then reads its part of a block in one straight run, without shuffles.
+//!
+//! Rounding: scaled queries and weights are rounded to bf16, which scores with f32 sums do not undo: a weight is off by at
+//! most 2⁻⁹ of itself and a score by about 2⁻⁹ of |q|·|k|. The weights are divided by the sum of the rounded ones.
+
+#[cfg(target_arch = "x86_64")]
+mod append;
+#[cfg(target_arch = "x86_64")]
+mod attend;
+mod split;
+
+use std::collections::VecDeque;
+
+use super::isa::IsaKind;
+use super::kv::BLOCK_POSITIONS;
+pub(super) use split::{Call, attend};
+
+/// The kernels over the layout; the table of instruction sets holds them where the processor can run them.
+#[derive(Clone, Copy)]
+pub(super) struct Kernels {
+    append: unsafe fn(&Rows),
+    attend: unsafe fn(&Job<'_>),
+}
+
+/// Blocks of one layer of one sequence, and the kernels that read and write them.
+pub(super) struct Cache {
+    kernels: Kernels,
+    pub(super) blocks: VecDeque<Block>,
+}
+
+/// Heads and their dimensions, which decide where everything lies.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) kv_heads: usize,
+    /// Even.
+    pub(super) head_dim: usize,
+    /// `head_dim` rounded up to a multiple of 16.
+    pub(super) padded_dim: usize,
+}
+
+/// A cache line: vectors that straddle lines would cost twice.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line {
+    _values: [u16; 32],
+}
+
+/// 64 positions of all heads, in one allocation.
+pub(super) struct Block {
+    /// Per head its keys, then its values.
+    lines: Box<[Line]>,
+    /// Per head, whether all its values are finite: then a weight of zero makes them vanish.
+    finite: Box<[bool]>,
+}
+
+/// Rows of one head to write into one block.
+struct Rows {
+    /// The head's part of the block.
+    head: *mut u16,
+    shape: Shape,
+    /// Place of the first row in the block.
+    slot: usize,
+    rows: usize,
+    /// The head's columns of the first row; rows are `stride` apart, in `values` too.
+    keys: *const f32,
+    values: *const f32,
+    stride: usize,
+    finite: *mut bool,
+}
+
+/// One key/value head, a run of consecutive query rows with all query heads that read it, and a run of blocks.
+struct Job<'a> {
+    blocks: &'a VecDeque<Block>,
+    dropped_blocks: usize,
+    shape: Shape,
+    kv_head: usize,
+    window: Option<usize>,
+    /// First block to read, counted from the sequence's beginning.
+    first_block: usize,
+    /// One past the last.
+    end_block: usize,
+    /// Position of the first query row.
+    position: usize,
+    /// Query rows.
+    rows: usize,
+    /// Query heads per key/value head.
+    group: usize,
+    /// First query head's sink; `group` sinks follow one another.
+    sinks: &'a [f32],
+    /// Whether this job counts the sink in its totals.
+    counts_sink: bool,
+    /// The group's queries of the first row; rows are `stride` apart.
+    queries: *const f32,
+    /// Where the group's results of the first row go; rows are `stride` apart.
+    out: *mut f32,
+    stride: usize,
+    /// Where records go instead of results when other jobs read other blocks for the same queries; null when none do. A
+    /// record is the exponent that weights are relative to, their total and `head_dim` weighted sums.
+    records: *mut f32,
+    /// Working memory of [`scratch_len`] values.
+    scratch: *mut f32,
+}
+
+/// The kernels for an instruction set, where it has them.
+pub(super) const fn kernels(kind: IsaKind) -> Option<Kernels> {
+    match kind {
+        #[cfg(target_arch = "x86_64")]
+        IsaKind::Avx512Bf16 => Some(Kernels { append: append::append, attend: attend::attend }),
+        #[cfg(not(target_arch = "x86_64"))]
+        IsaKind::Avx512Bf16 => None,
+        IsaKind::Scalar | IsaKind::Avx2 | IsaKind::Avx512 | IsaKind::Avx512Vnni => None,
+    }
+}
+
+/// Queries that share a register tile: all heads of a large group, or a few when there are no more.
+const fn tile_queries(queries: usize) -> usize {
+    if queries <= 4 { 4 } else { 8 }
+}
+
+/// Values of working memory for a job: per query a rounded query, sums, 16 partial totals and an exponent; a tile's scores and
+/// weights; and a line to begin at a multiple of 64 bytes.
+fn scratch_len(queries: usize, padded_dim: usize) -> usize {
+    let queries = queries.next_multiple_of(tile_queries(queries));
+    queries * (padded_dim / 2 + padded_dim + 16 + 1)
+        + tile_queries(queries) * (BLOCK_POSITIONS + BLOCK_POSITIONS / 2)
+        + 16
+}
+
+impl Shape {
+    /// Values of one head in a block: keys, then values.
+    fn head_len(self) -> usize {
+        BLOCK_POSITIONS * (self.head_dim + self.padded_dim)
+    }
+}
+
+impl Block {
+    fn new(shape: Shape) -> Self {
+        let lines = shape.kv_heads * shape.head_len() / 32;
+        Self {
+            lines: vec![Line { _values: [0; 32] }; lines].into_boxed_slice(),
+            finite: vec![true; shape.kv_heads].into_boxed_slice(),
+        }
+    }
+}
+
+impl Cache {
+    pub(super) fn new(kernels: Kernels) -> Self {
+        Self { kernels, blocks: VecDeque::new() }
+    }
+
+    /// Writes rows `[rows, kv_heads · head_dim]` from position `first` (counted from the first kept block) on, adding zeroed
+    /// blocks as needed.
+    pub(super) fn store(&mut self, first: usize, keys: &[f32], values: &[f32], shape: Shape) {
+        let columns = shape.kv_heads * shape.head_dim;
+        assert_eq!(keys.len(), values.len());
+        let count = keys.len() / columns;
+        let mut done = 0;
+        while done < count {
+            let (block, slot) = ((first + done) / BLOCK_POSITIONS, (first + done) % BLOCK_POSITIONS);
+            let rows = (BLOCK_POSITIONS - slot).min(count - done);
+            if block == self.blocks.len() {
+                self.blocks.push_back(Block::new(shape));
+            }
+            let block = &mut self.blocks[block];
+            let start = block.lines.as_mut_ptr().cast::<u16>();
+            for (head, finite) in block.finite.iter_mut().enumerate() {
+                let from = done * columns + head * shape.head_dim;
+                let rows = Rows {
+                    head: start.wrapping_add(head * shape.head_len()),
+                    shape,
+                    slot,
+                    rows,
+                    keys: keys[from..].as_ptr(),
+                    values: values[from..].as_ptr(),
+                    stride: columns,
+                    finite,
+                };
+                // SAFETY: the kernels come from the table, so the processor has them; the block has `kv_heads` heads of
+                // `head_len` values, `slot + rows` is at most 64, and all the rows are there.
+                unsafe { (self.kernels.append)(&rows) };
+            }
+            done += rows;
+        }
+    }
+}

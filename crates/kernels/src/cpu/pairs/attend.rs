@@ -1,0 +1,409 @@
+//! Attention of a group of queries over blocks of pairs (AVX-512 with BF16): an online softmax that starts from the sink.
+//!
+//! It must not know layers, sequences or threads. Per block and per tile of up to 8 queries: scores by register tiles of 32
+//! positions, weights in base 2 (the queries carry the factor log₂ e), and the weighted sum of the values by register tiles of
+//! 32 columns. Formula: arXiv 1805.02867 begun with maximum = sink, sum = 1, with one change: weights are relative not to the
+//! maximum but to a whole exponent, raised only when a score passes it by [`HEADROOM`]. So rescaling is rare and exact, and
+//! a weight is rounded alike whatever was seen before: decode and prefill differ by the order of f32 sums alone.
+
+#![expect(
+    clippy::needless_range_loop,
+    reason = "register tiles are indexed by constants, so that they stay in registers"
+)]
+
+#[expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file")]
+use std::arch::x86_64::*;
+use std::f32::consts::LOG2_E;
+use std::ops::Range;
+
+use super::{Job, tile_queries};
+use crate::cpu::kv::BLOCK_POSITIONS;
+use crate::decode::bf16_to_f32;
+
+/// How far a score may pass the exponent that weights are relative to, in powers of two.
+const HEADROOM: f32 = 8.0;
+
+/// Positions whose scores share a register tile, and columns of values that do.
+const HALF: usize = 32;
+
+/// Places in a job's working memory.
+struct Scratch {
+    /// `[queries][padded_dim]`.
+    sums: *mut f32,
+    /// `[queries][16]`: lanes of the weights' totals.
+    totals: *mut f32,
+    /// `[tile][64]`.
+    scores: *mut f32,
+    /// `[tile][64]` as bf16.
+    weights: *mut u16,
+    /// `[queries][padded_dim]` as bf16, scaled by log₂ e / sqrt(head_dim).
+    queries: *mut u16,
+    /// `[queries]`: whole exponents of two that the weights are relative to.
+    exponents: *mut f32,
+}
+
+/// One head's part of a block.
+struct Head {
+    keys: *const u16,
+    values: *const u16,
+    finite: bool,
+    /// From here to the same place of the next block that the job reads, in bytes; it is fetched meanwhile.
+    ahead: isize,
+    /// The block's first position.
+    start: usize,
+}
+
+/// Computes a [`Job`].
+///
+/// # Safety
+/// The job's pointers hold what it says, its blocks hold every position its queries see, and nobody else touches the results
+/// meanwhile.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+pub(super) unsafe fn attend(job: &Job<'_>) {
+    // SAFETY: as required.
+    unsafe {
+        if tile_queries(job.rows * job.group) == 4 {
+            attend_by_tiles::<4>(job);
+        } else {
+            attend_by_tiles::<8>(job);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn attend_by_tiles<const TILE: usize>(job: &Job<'_>) {
+    let (count, padded_dim) = (job.rows * job.group, job.shape.padded_dim);
+    let padded_count = count.next_multiple_of(TILE);
+    // SAFETY: `attend`'s contract; places follow one another as `scratch_len` counts them, each a multiple of 64 bytes.
+    unsafe {
+        let start = job.scratch.add(job.scratch.align_offset(64));
+        let totals = start.add(padded_count * padded_dim);
+        let scores = totals.add(padded_count * 16);
+        let weights = scores.add(TILE * BLOCK_POSITIONS);
+        let queries = weights.add(TILE * BLOCK_POSITIONS / 2);
+        let exponents = queries.add(padded_count * padded_dim / 2);
+        let scratch =
+            Scratch { sums: start, totals, scores, weights: weights.cast(), queries: queries.cast(), exponents };
+        begin(job, &scratch, padded_count);
+        for block in job.first_block..job.end_block {
+            let head = head(job, block);
+            for tile in (0..padded_count).step_by(TILE) {
+                add_block::<TILE>(job, &scratch, tile, &head);
+            }
+        }
+        for query in 0..count {
+            finish(job, &scratch, query);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn head(job: &Job<'_>, block: usize) -> Head {
+    let start = |block: usize| {
+        let data = &job.blocks[block - job.dropped_blocks];
+        data.lines.as_ptr().cast::<u16>().wrapping_add(job.kv_head * job.shape.head_len())
+    };
+    let keys = start(block);
+    let next = start((block + 1).min(job.end_block - 1));
+    Head {
+        keys,
+        values: keys.wrapping_add(BLOCK_POSITIONS * job.shape.head_dim),
+        finite: job.blocks[block - job.dropped_blocks].finite[job.kv_head],
+        ahead: (next as isize).wrapping_sub(keys as isize),
+        start: block * BLOCK_POSITIONS,
+    }
+}
+
+/// Rounds the queries and starts every sum.
+#[inline(always)]
+unsafe fn begin(job: &Job<'_>, scratch: &Scratch, padded_count: usize) {
+    let (dim, padded_dim) = (job.shape.head_dim, job.shape.padded_dim);
+    let count = job.rows * job.group;
+    // SAFETY: `attend`'s contract. Queries that only fill the tile are zero.
+    unsafe {
+        let scale = _mm512_set1_ps(LOG2_E / (dim as f32).sqrt());
+        scratch.sums.write_bytes(0, padded_count * padded_dim);
+        scratch.totals.write_bytes(0, padded_count * 16);
+        scratch.exponents.write_bytes(0, padded_count);
+        scratch.queries.add(count * padded_dim).write_bytes(0, (padded_count - count) * padded_dim);
+        for query in 0..count {
+            let from = job.queries.add(query / job.group * job.stride + query % job.group * dim);
+            for i in (0..dim).step_by(16) {
+                let mask = if dim - i >= 16 { u16::MAX } else { (1 << (dim - i)) - 1 };
+                let scaled = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, from.add(i)), scale);
+                let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(scaled));
+                _mm256_storeu_si256(scratch.queries.add(query * padded_dim + i).cast(), rounded);
+            }
+            let sink = job.sinks[query % job.group] * LOG2_E;
+            *scratch.exponents.add(query) = sink.ceil();
+            let weight = _mm512_cvtss_f32(exp2(_mm512_set1_ps(sink - sink.ceil())));
+            *scratch.totals.add(query * 16) = if job.counts_sink { weight } else { 0.0 };
+        }
+    }
+}
+
+/// Which positions of a block a query sees; an empty range when none.
+#[inline(always)]
+fn seen(job: &Job<'_>, query: usize, block_start: usize) -> Range<usize> {
+    // Queries that only fill the tile do as the last real one does.
+    let position = job.position + (query / job.group).min(job.rows - 1);
+    let first = job.window.map_or(0, |window| (position + 1).saturating_sub(window));
+    let place = |position: usize| position.saturating_sub(block_start).min(BLOCK_POSITIONS);
+    place(first)..place(position + 1)
+}
+
+/// Adds what a tile of queries sees of a block.
+#[inline(always)]
+unsafe fn add_block<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head) {
+    // Later queries see later positions, so the tile's outer queries bound what each of them sees.
+    let (early, late) = (seen(job, tile, head.start), seen(job, tile + TILE - 1, head.start));
+    let any = early.start..late.end;
+    if any.is_empty() {
+        return;
+    }
+    let halves = any.start / HALF..any.end.div_ceil(HALF);
+    let all_seen = late.start == 0 && early.end == BLOCK_POSITIONS;
+    // SAFETY: `attend`'s contract; every index stays inside the block and the working memory.
+    unsafe {
+        for half in halves.clone() {
+            score::<TILE>(job, scratch, tile, head, half);
+        }
+        for q in 0..TILE {
+            if all_seen {
+                weigh::<true>(job, scratch, tile, q, halves.clone(), u64::MAX);
+                continue;
+            }
+            let Range { start, end } = seen(job, tile + q, head.start);
+            let below = |end: usize| if end == 64 { u64::MAX } else { (1u64 << end) - 1 };
+            weigh::<false>(job, scratch, tile, q, halves.clone(), below(end) & !below(start));
+        }
+        if !all_seen && !head.finite {
+            add_one_by_one::<TILE>(job, scratch, tile, head);
+            return;
+        }
+        let pairs = any.start / 2..any.end.div_ceil(2);
+        for column in (0..job.shape.padded_dim).step_by(HALF) {
+            if job.shape.padded_dim - column >= HALF {
+                accumulate::<TILE, 2>(job, scratch, tile, head, column, pairs.clone());
+            } else {
+                accumulate::<TILE, 1>(job, scratch, tile, head, column, pairs.clone());
+            }
+        }
+    }
+}
+
+/// `sum + a₀·b₀ + a₁·b₁` in each lane; `b` is one pair.
+#[inline(always)]
+unsafe fn add_pairs(sum: __m512, a: __m512i, b: *const u16) -> __m512 {
+    // SAFETY: `b` points to a pair, aligned to its 4 bytes; the types are views of the same 512 bits.
+    unsafe {
+        let b = _mm512_set1_epi32(*b.cast::<i32>());
+        _mm512_dpbf16_ps(sum, std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b))
+    }
+}
+
+/// Loads 32 bf16 and asks for those of the next block.
+#[inline(always)]
+unsafe fn load(from: *const u16, ahead: isize) -> __m512i {
+    // SAFETY: the caller has 32 values; asking for a line never faults.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_byte_offset(ahead).cast());
+        _mm512_load_si512(from.cast())
+    }
+}
+
+/// Scores of a tile of queries against half a block.
+#[inline(always)]
+unsafe fn score<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head, half: usize) {
+    let pairs = job.shape.head_dim / 2;
+    // SAFETY: `attend`'s contract.
+    unsafe {
+        let keys = head.keys.add(half * pairs * 2 * HALF);
+        let queries: [*const u16; TILE] =
+            std::array::from_fn(|q| scratch.queries.add((tile + q) * job.shape.padded_dim).cast_const());
+        let mut sums = [[_mm512_setzero_ps(); 2]; TILE];
+        for pair in 0..pairs {
+            let row = keys.add(pair * 2 * HALF);
+            let keys = [load(row, head.ahead), load(row.add(HALF), head.ahead)];
+            for q in 0..TILE {
+                let query = queries[q].add(2 * pair);
+                sums[q] = [add_pairs(sums[q][0], keys[0], query), add_pairs(sums[q][1], keys[1], query)];
+            }
+        }
+        for q in 0..TILE {
+            let to = scratch.scores.add(q * BLOCK_POSITIONS + half * HALF);
+            _mm512_store_ps(to, sums[q][0]);
+            _mm512_store_ps(to.add(16), sums[q][1]);
+        }
+    }
+}
+
+/// `2^x`, within 3e-6 of itself; exactly zero for −∞.
+///
+/// The polynomial is the best of degree 4 on [0, 1) in relative error (found by Remez exchange).
+#[inline(always)]
+unsafe fn exp2(x: __m512) -> __m512 {
+    // SAFETY: only registers; the instruction set is the caller's.
+    unsafe {
+        // x − ⌊x⌋, without exceptions.
+        let rest = _mm512_reduce_ps::<0x09>(x);
+        let mut p = _mm512_set1_ps(0.013_534_168);
+        for coefficient in [0.052_011_46, 0.241_442_76, 0.693_003_83, 1.000_002_6] {
+            p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(coefficient));
+        }
+        // p · 2^⌊x⌋.
+        _mm512_scalef_ps(p, x)
+    }
+}
+
+/// Turns a query's scores into weights, raising its exponent first when they are far above it.
+#[inline(always)]
+unsafe fn weigh<const ALL: bool>(
+    job: &Job<'_>,
+    scratch: &Scratch,
+    tile: usize,
+    q: usize,
+    halves: Range<usize>,
+    seen: u64,
+) {
+    // SAFETY: `attend`'s contract.
+    unsafe {
+        let scores = scratch.scores.add(q * BLOCK_POSITIONS);
+        let weights = scratch.weights.add(q * BLOCK_POSITIONS);
+        let exponent = scratch.exponents.add(tile + q);
+        let total = scratch.totals.add((tile + q) * 16);
+        if !ALL && seen == 0 {
+            weights.add(halves.start * HALF).write_bytes(0, halves.len() * HALF);
+            return;
+        }
+        let unseen = _mm512_set1_ps(f32::NEG_INFINITY);
+        let score = |part: usize| {
+            let score = _mm512_load_ps(scores.add(part * 16));
+            if ALL { score } else { _mm512_mask_blend_ps((seen >> (part * 16)) as u16, unseen, score) }
+        };
+        let mut greatest = unseen;
+        for half in halves.clone() {
+            greatest = _mm512_max_ps(greatest, _mm512_max_ps(score(2 * half), score(2 * half + 1)));
+        }
+        let limit = _mm512_set1_ps(*exponent + HEADROOM);
+        if _mm512_cmp_ps_mask::<_CMP_GT_OQ>(greatest, limit) != 0 {
+            raise(job, scratch, tile + q, _mm512_reduce_max_ps(greatest).ceil());
+        }
+        let base = _mm512_set1_ps(*exponent);
+        let mut sum = _mm512_load_ps(total);
+        // A pair of ones: totals are made of the rounded weights, so that those are what adds up to 1.
+        let ones = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3F80_3F80));
+        for half in halves {
+            let low = exp2(_mm512_sub_ps(score(2 * half), base));
+            let high = exp2(_mm512_sub_ps(score(2 * half + 1), base));
+            let rounded = _mm512_cvtne2ps_pbh(high, low);
+            sum = _mm512_dpbf16_ps(sum, rounded, ones);
+            let rounded = std::mem::transmute::<__m512bh, __m512i>(rounded);
+            _mm512_store_si512(weights.add(half * HALF).cast(), rounded);
+        }
+        _mm512_store_ps(total, sum);
+    }
+}
+
+/// Brings what a query has summed so far to a greater exponent.
+#[inline(always)]
+unsafe fn raise(job: &Job<'_>, scratch: &Scratch, query: usize, to: f32) {
+    // SAFETY: `attend`'s contract.
+    unsafe {
+        let exponent = scratch.exponents.add(query);
+        let shrink = exp2(_mm512_set1_ps(*exponent - to));
+        *exponent = to;
+        let total = scratch.totals.add(query * 16);
+        _mm512_store_ps(total, _mm512_mul_ps(_mm512_load_ps(total), shrink));
+        for i in (0..job.shape.padded_dim).step_by(16) {
+            let sum = scratch.sums.add(query * job.shape.padded_dim + i);
+            _mm512_store_ps(sum, _mm512_mul_ps(_mm512_load_ps(sum), shrink));
+        }
+    }
+}
+
+/// Adds the weighted values of some pairs of positions to `16 · VECTORS` columns of a tile's sums.
+#[inline(always)]
+unsafe fn accumulate<const TILE: usize, const VECTORS: usize>(
+    job: &Job<'_>,
+    scratch: &Scratch,
+    tile: usize,
+    head: &Head,
+    column: usize,
+    pairs: Range<usize>,
+) {
+    let stride = job.shape.padded_dim;
+    // SAFETY: `attend`'s contract; a tile of columns holds 32 pairs of `16 · VECTORS` columns.
+    unsafe {
+        let values = head.values.add(column * BLOCK_POSITIONS);
+        let place = scratch.sums.add(tile * stride + column);
+        let mut sums = [[_mm512_setzero_ps(); VECTORS]; TILE];
+        for q in 0..TILE {
+            for v in 0..VECTORS {
+                sums[q][v] = _mm512_load_ps(place.add(q * stride + v * 16));
+            }
+        }
+        for pair in pairs {
+            let mut value = [_mm512_setzero_si512(); VECTORS];
+            for v in 0..VECTORS {
+                value[v] = load(values.add((pair * VECTORS + v) * HALF), head.ahead);
+            }
+            for q in 0..TILE {
+                for v in 0..VECTORS {
+                    let weight = scratch.weights.add(q * BLOCK_POSITIONS + 2 * pair);
+                    sums[q][v] = add_pairs(sums[q][v], value[v], weight);
+                }
+            }
+        }
+        for q in 0..TILE {
+            for v in 0..VECTORS {
+                _mm512_store_ps(place.add(q * stride + v * 16), sums[q][v]);
+            }
+        }
+    }
+}
+
+/// The same where a value that some query must not see is not finite: even a weight of zero would make NaN of it.
+#[cold]
+#[inline(never)]
+unsafe fn add_one_by_one<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head) {
+    let (dim, padded_dim) = (job.shape.head_dim, job.shape.padded_dim);
+    // SAFETY: `attend`'s contract.
+    unsafe {
+        for q in 0..TILE {
+            for position in seen(job, tile + q, head.start) {
+                let weight = bf16_to_f32(*scratch.weights.add(q * BLOCK_POSITIONS + position));
+                for column in 0..dim {
+                    let first = column / HALF * HALF;
+                    let width = (padded_dim - first).min(HALF);
+                    let place = first * BLOCK_POSITIONS + (position / 2 * width + column % HALF) * 2 + position % 2;
+                    *scratch.sums.add((tile + q) * padded_dim + column) +=
+                        weight * bf16_to_f32(*head.values.add(place));
+                }
+            }
+        }
+    }
+}
+
+/// Writes a query's result or record.
+#[inline(always)]
+unsafe fn finish(job: &Job<'_>, scratch: &Scratch, query: usize) {
+    let dim = job.shape.head_dim;
+    // SAFETY: `attend`'s contract.
+    unsafe {
+        let total = _mm512_reduce_add_ps(_mm512_load_ps(scratch.totals.add(query * 16)));
+        let sums = std::slice::from_raw_parts(scratch.sums.add(query * job.shape.padded_dim), dim);
+        if job.records.is_null() {
+            let to = job.out.add(query / job.group * job.stride + query % job.group * dim);
+            let scale = 1.0 / total;
+            for (i, sum) in sums.iter().enumerate() {
+                *to.add(i) = sum * scale;
+            }
+        } else {
+            let to = job.records.add(query * (dim + 2));
+            *to = *scratch.exponents.add(query);
+            *to.add(1) = total;
+            std::ptr::copy_nonoverlapping(sums.as_ptr(), to.add(2), dim);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! How attention over the pairs is cut into tasks, and how the results of several tasks for one query become one.
+//!
+//! It must not know instruction sets. Many rows are cut by rows and heads. A few rows (decode) are cut by positions as well,
+//! into parts of a fixed length that are put together in their order: neither depends on the number of threads.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::{Cache, Job, Shape, scratch_len};
+use crate::backend::Attention;
+use crate::cpu::kv::{BLOCK_POSITIONS, Kv};
+use crate::cpu::product::{Output, with_scratch};
+use crate::pool::Pool;
+
+/// Query rows per task.
+const TASK_ROWS: usize = 16;
+
+/// Blocks per part when a few rows see many: 1,024 positions, some 20 µs of work per head.
+const PART_BLOCKS: usize = 16;
+
+/// What `Backend::attend` asks for.
+pub(in crate::cpu) struct Call<'a> {
+    pub(in crate::cpu) kv: &'a Kv,
+    pub(in crate::cpu) attention: Attention<'a>,
+    /// `[rows, heads · head_dim]`.
+    pub(in crate::cpu) queries: &'a [f32],
+    /// The place of the first row's results.
+    pub(in crate::cpu) out: Output,
+}
+
+thread_local! {
+    /// Records of the parts of a call, kept so that a token needs no allocation.
+    static RECORDS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Attention of the last rows of a cache.
+pub(in crate::cpu) fn attend(cache: &Cache, pool: &Pool, call: &Call<'_>) {
+    let &Call { kv, attention, queries, ref out } = call;
+    let Attention { heads, kv_heads, head_dim, sinks, window } = attention;
+    let group = heads / kv_heads;
+    let rows = queries.len() / (heads * head_dim);
+    let chunks = rows.div_ceil(TASK_ROWS);
+    let first_position = kv.length - rows;
+    let blocks_of = |chunk: usize| {
+        let start = first_position + chunk * TASK_ROWS;
+        seen_blocks(start, TASK_ROWS.min(rows - chunk * TASK_ROWS), window)
+    };
+    let parts = if chunks == 1 { blocks_of(0).len().div_ceil(PART_BLOCKS) } else { 1 };
+    RECORDS.with_borrow_mut(|records| {
+        let record = head_dim + 2;
+        let part_len = rows * heads * record;
+        if parts > 1 {
+            records.resize(records.len().max(parts * part_len), 0.0);
+        }
+        let shared = Output { start: records.as_mut_ptr(), stride: part_len };
+        pool.run(chunks * parts * kv_heads, &|task| {
+            let (chunk, part, kv_head) = (task / kv_heads / parts, task / kv_heads % parts, task % kv_heads);
+            let blocks = blocks_of(chunk);
+            let first_block = blocks.start + part * PART_BLOCKS;
+            let row = chunk * TASK_ROWS;
+            let rows_here = TASK_ROWS.min(rows - row);
+            let offset = kv_head * group * head_dim;
+            let shape = Shape { kv_heads, head_dim, padded_dim: kv.padded_dim };
+            with_scratch(|scratch| {
+                scratch.resize(scratch_len(rows_here * group, kv.padded_dim).max(scratch.len()), 0.0);
+                let mut job = Job {
+                    blocks: &cache.blocks,
+                    dropped_blocks: kv.dropped_blocks,
+                    shape,
+                    kv_head,
+                    window,
+                    first_block,
+                    end_block: if parts == 1 { blocks.end } else { blocks.end.min(first_block + PART_BLOCKS) },
+                    position: first_position + row,
+                    rows: rows_here,
+                    group,
+                    sinks: &sinks[kv_head * group..][..group],
+                    counts_sink: part == 0,
+                    queries: queries[row * heads * head_dim + offset..].as_ptr(),
+                    // SAFETY: `out` has the rows and columns of `queries`, checked by `Cpu::attend`.
+                    out: unsafe { out.place(row, offset) },
+                    stride: heads * head_dim,
+                    records: std::ptr::null_mut(),
+                    scratch: scratch.as_mut_ptr(),
+                };
+                if parts > 1 {
+                    // SAFETY: `records` has `parts` times `part_len` values; a head's records follow those before it.
+                    job.records = unsafe { shared.place(part, kv_head * rows * group * record) };
+                }
+                // SAFETY: the kernels come from the table. Rows, heads and records of this task are its own; the cache
+                // holds every position up to the last row's, and `Kv::append` keeps the blocks that the window reaches.
+                unsafe { (cache.kernels.attend)(&job) };
+            });
+        });
+        if parts > 1 {
+            pool.run(kv_heads, &|kv_head| {
+                for query in 0..rows * group {
+                    let from = (kv_head * rows * group + query) * record;
+                    // SAFETY: rows and heads are this task's own, and `out` has them.
+                    let out = unsafe {
+                        let place = out.place(query / group, (kv_head * group + query % group) * head_dim);
+                        std::slice::from_raw_parts_mut(place, head_dim)
+                    };
+                    // SAFETY: nobody writes records any more; there are `parts` of each.
+                    combine(|part| unsafe { std::slice::from_raw_parts(shared.place(part, from), record) }, parts, out);
+                }
+            });
+        }
+    });
+}
+
+/// The blocks that hold what `rows` rows from a position on can see.
+fn seen_blocks(position: usize, rows: usize, window: Option<usize>) -> Range<usize> {
+    let first = window.map_or(0, |window| (position + 1).saturating_sub(window));
+    first / BLOCK_POSITIONS..(position + rows - 1) / BLOCK_POSITIONS + 1
+}
+
+/// Puts the records of one query together: each is brought to the greatest exponent among them.
+fn combine<'a>(record: impl Fn(usize) -> &'a [f32], parts: usize, out: &mut [f32]) {
+    let greatest = (0..parts).map(|part| record(part)[0]).fold(f32::NEG_INFINITY, f32::max);
+    let mut total = 0.0;
+    out.fill(0.0);
+    for part in 0..parts {
+        let record = record(part);
+        let factor = (record[0] - greatest).exp2();
+        total += record[1] * factor;
+        for (out, sum) in out.iter_mut().zip(&record[2..]) {
+            *out += sum * factor;
+        }
+    }
+    let scale = 1.0 / total;
+    out.iter_mut().for_each(|out| *out *= scale);
+}

@@ -1,0 +1,99 @@
+//! Linear layers and experts in either form, and the products of the CPU backend with them. It must not know attention.
+
+use std::sync::PoisonError;
+
+use super::activations::Form;
+use super::experts::Experts;
+use super::packed_experts::PackedExperts;
+use super::packed_linear::{self, PackedLinear};
+use super::product::{self, EncodedRow, Output};
+use super::{Cpu, Rows};
+use crate::backend::LinearWeights;
+
+/// In which form weights are computed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightForm {
+    /// Where and as they lie, in f32: exact.
+    AsTheyLie,
+    /// In panels, of published precision; activations are rounded to 8 bits per block of 32, or to bf16 for dense bf16 weights.
+    Packed,
+    /// The same, and dense weights in 8 bits.
+    PackedEight,
+}
+
+/// A linear layer on the CPU.
+pub enum Linear {
+    /// As it lies.
+    Plain(LinearWeights),
+    /// In panels.
+    Packed(PackedLinear),
+}
+
+/// One layer's experts on the CPU.
+pub enum LayerExperts {
+    /// As they lie.
+    Plain(Experts),
+    /// In panels.
+    Packed(PackedExperts),
+}
+
+impl Cpu {
+    /// `out[t] (+)= W·x[t] + b`.
+    pub(super) fn product(&self, layer: &LinearWeights, x: &Rows, out: &mut Rows, accumulate: bool) {
+        let matrix = &layer.matrix;
+        assert!(x.columns == matrix.columns && out.columns == matrix.rows && out.rows == x.rows);
+        let row_bytes = matrix.format.row_bytes(matrix.columns);
+        let step = product::task_rows(self.isa, x.rows, row_bytes);
+        let shared = Output { start: out.values.as_mut_ptr(), stride: matrix.rows };
+        self.pool.run(matrix.rows.div_ceil(step), &|task| {
+            let start = task * step;
+            let count = step.min(matrix.rows - start);
+            let bias = layer.bias.as_ref().map(|bias| &bias[start..start + count]);
+            // SAFETY: `out` is `[x.rows, matrix.rows]`, asserted above, and this task alone touches these columns.
+            unsafe {
+                let out = Output { start: shared.place(0, start), stride: shared.stride };
+                for token in 0..x.rows {
+                    let to = std::slice::from_raw_parts_mut(out.place(token, 0), count);
+                    match (bias, accumulate) {
+                        (Some(bias), true) => to.iter_mut().zip(bias).for_each(|(to, bias)| *to += bias),
+                        (Some(bias), false) => to.copy_from_slice(bias),
+                        (None, true) => {}
+                        (None, false) => to.fill(0.0),
+                    }
+                }
+                let row_at = |row| EncodedRow::dense(matrix, start + row);
+                product::multiply(self.isa, count, row_at, x.input(), out);
+            }
+        });
+    }
+
+    /// The packed layers of one form that read the same activations.
+    pub(super) fn packed_product(
+        &self,
+        form: Form,
+        layers: Vec<(&PackedLinear, &mut Rows)>,
+        x: &Rows,
+        accumulate: bool,
+    ) {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let activations = &mut scratch.activations;
+        activations.fill(self.isa, &self.pool, form, (x.rows, x.columns), |row| x.row(row));
+        let part = |(layer, out): (_, &mut Rows)| {
+            let layer: &PackedLinear = layer;
+            assert!(layer.matrix.columns == x.columns && layer.matrix.rows == out.columns && out.rows == x.rows);
+            packed_linear::Part { layer, out: Output { start: out.values.as_mut_ptr(), stride: out.columns } }
+        };
+        let parts: Vec<_> = layers.into_iter().map(part).collect();
+        // SAFETY: the shapes were asserted, and the results are borrowed for this call.
+        unsafe { packed_linear::multiply(self.isa, &self.pool, &parts, (activations, x.rows), accumulate) };
+    }
+}
+
+impl Linear {
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::Plain(layer) => layer.matrix.rows,
+            Self::Packed(layer) => layer.matrix.rows,
+        }
+    }
+}
