@@ -242,4 +242,52 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn f32_to_f16_gives_every_pattern_back() {
+        for bits in 0..=u16::MAX {
+            let (value, back) = (f16_to_f32(bits), f32_to_f16(f16_to_f32(bits)));
+            if value.is_nan() {
+                assert!(f16_to_f32(back).is_nan() && back >> 15 == bits >> 15, "{bits:04x}: {back:04x} is a number");
+            } else {
+                assert_eq!(back, bits, "{value}");
+            }
+        }
+        assert!(f16_to_f32(f32_to_f16(f32::from_bits(0x7F80_0001))).is_nan());
+    }
+
+    #[test]
+    fn f32_to_f16_rounds_to_nearest_even() {
+        for low in 0..0x7C00_u16 {
+            // Seen from below, infinity stands where the next value would be.
+            let value = |bits: u16| if bits == 0x7C00 { 65_536.0 } else { f16_to_f32(bits) };
+            let (low_value, high_value) = (value(low), value(low + 1));
+            let middle = f32::midpoint(low_value, high_value);
+            assert!(f64::from(middle) * 2.0 == f64::from(low_value) + f64::from(high_value), "the middle is exact");
+            let even = low + (low & 1);
+            let quarter = f32::midpoint(low_value, middle);
+            let cases = [(middle, even), (middle.next_down(), low), (middle.next_up(), low + 1), (quarter, low)];
+            for (value, bits) in cases {
+                assert_eq!(f32_to_f16(value), bits, "{value:e}");
+                assert_eq!(f32_to_f16(-value), bits | 0x8000, "-{value:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn f32_to_f16_at_its_ends() {
+        for (value, bits) in [
+            (65_536.0, 0x7C00),
+            (1e30, 0x7C00),
+            (f32::MAX, 0x7C00),
+            (f32::INFINITY, 0x7C00),
+            (-f32::INFINITY, 0xFC00),
+            (f32::MIN_POSITIVE, 0),
+            (-f32::from_bits(1), 0x8000),
+            (0.0, 0),
+            (-0.0, 0x8000),
+        ] {
+            assert_eq!(f32_to_f16(value), bits, "{value:e}");
+        }
+    }
 }

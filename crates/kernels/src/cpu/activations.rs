@@ -114,7 +114,7 @@ impl Activations {
     }
 
     /// Activations, scales and starts from a token on, and the bytes from token to token.
-    pub(super) fn from_token(&self, token: usize) -> (*const u8, *const f32, *const i32, usize) {
+    pub(super) fn at_token(&self, token: usize) -> (*const u8, *const f32, *const i32, usize) {
         let at = token * self.blocks;
         let (scales, starts) = (self.scales.as_ptr().wrapping_add(at), self.starts.as_ptr().wrapping_add(at));
         (self.bytes[token * self.stride..].as_ptr(), scales, starts, self.stride)

@@ -43,7 +43,7 @@ pub struct Isa {
     pub(super) multiply_packed: unsafe fn(&panel::Product),
     /// Whether bf16 weights are multiplied with activations rounded to bf16.
     pub(super) bf16_pairs: bool,
-    pub(super) quantise: unsafe fn(&[f32], &mut [i8], f32) -> (f32, i32),
+    pub(super) quantise: Quantise,
     pub(super) rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]) -> f32,
     pub(super) add_scaled: unsafe fn(&[f32], f32, &mut [f32]),
     pub(super) swiglu: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
@@ -52,6 +52,9 @@ pub struct Isa {
     /// Kernels over a bf16 cache in pairs, which then takes the place of the other.
     pub(super) pairs: Option<pairs::Kernels>,
 }
+
+/// [`rows::quantise`].
+type Quantise = unsafe fn(&[f32], &mut [i8], f32) -> (f32, i32);
 
 impl IsaKind {
     /// All kinds, slowest first.

@@ -148,7 +148,7 @@ pub(super) fn product(
     (activations, token, tokens): (&Activations, usize, usize),
     out: Output,
 ) -> Product {
-    let (x, x_scales, x_starts, x_stride) = activations.from_token(token);
+    let (x, x_scales, x_starts, x_stride) = activations.at_token(token);
     let panel = matrix.panel(index, first);
     let encoding = match matrix.format {
         PackedFormat::Mxfp4 => Encoding::Mxfp4,

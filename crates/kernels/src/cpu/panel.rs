@@ -85,16 +85,16 @@ pub(super) unsafe fn multiply<L: PanelLanes, const PANELS: usize, const TOKENS: 
     unsafe {
         if product.tokens <= DIRECT_TOKENS_MAX && product.encoding != Encoding::Codes {
             for panel in 0..product.panels {
-                direct::<L>(&product.from_panel(panel));
+                direct::<L>(&product.at_panel(panel));
             }
             return;
         }
         let mut panel = 0;
         while panel + PANELS <= product.panels {
-            let part = product.from_panel(panel);
+            let part = product.at_panel(panel);
             let mut token = 0;
             while token < product.tokens {
-                let tile = part.from_token(token);
+                let tile = part.at_token(token);
                 match (product.tokens - token).min(TOKENS) {
                     1 => any::<L, PANELS, 1>(&tile),
                     2 => any::<L, PANELS, 2>(&tile),
@@ -108,7 +108,7 @@ pub(super) unsafe fn multiply<L: PanelLanes, const PANELS: usize, const TOKENS: 
         }
         for panel in panel..product.panels {
             for token in 0..product.tokens {
-                any::<L, 1, 1>(&product.from_panel(panel).from_token(token));
+                any::<L, 1, 1>(&product.at_panel(panel).at_token(token));
             }
         }
     }
@@ -117,7 +117,7 @@ pub(super) unsafe fn multiply<L: PanelLanes, const PANELS: usize, const TOKENS: 
 impl Product {
     /// # Safety
     /// There is such a panel.
-    unsafe fn from_panel(&self, panel: usize) -> Self {
+    unsafe fn at_panel(&self, panel: usize) -> Self {
         // SAFETY: as required.
         unsafe {
             Self {
@@ -131,7 +131,7 @@ impl Product {
 
     /// # Safety
     /// There is such a token.
-    unsafe fn from_token(&self, token: usize) -> Self {
+    unsafe fn at_token(&self, token: usize) -> Self {
         // SAFETY: as required.
         unsafe {
             Self {

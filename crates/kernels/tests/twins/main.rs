@@ -23,8 +23,8 @@ fn backends() -> impl Iterator<Item = (String, Cpu)> {
 fn rows<B: Backend>(backend: &B, values: &[f32], columns: usize) -> B::Rows {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let count = values.len() / columns;
-    let table = backend
-        .load_linear(LinearWeights { matrix: random::matrix(DenseFormat::F32, count, columns, bytes), bias: None });
+    let matrix = random::matrix(DenseFormat::F32, count, columns, bytes);
+    let table = backend.load_exact_linear(LinearWeights { matrix, bias: None });
     let ids: Vec<u32> = (0..count as u32).collect();
     let mut out = B::Rows::default();
     backend.embed(&table, &ids, &mut out);

@@ -46,9 +46,6 @@ pub(in crate::cpu) trait PanelLanes {
     unsafe fn scales_f16(from: *const u8) -> Self::Floats;
     /// `sum + w₀·x₀ + w₁·x₁` for two bf16 weights of each row; `x` as [`PanelLanes::BF16_PAIRS`] says, for two columns.
     unsafe fn dot_bf16(sum: Self::Floats, weights: *const u8, x: *const u8) -> Self::Floats;
-    /// Asks for a cache line that will be read soon.
-    #[inline(always)]
-    unsafe fn prefetch(_from: *const u8) {}
 }
 
 /// Plain Rust; runs everywhere.

@@ -10,6 +10,7 @@
 )]
 
 use super::{CODES, PanelLanes};
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file"))]
 use std::arch::x86_64::*;
 
 /// Two vectors of eight rows.
@@ -143,10 +144,6 @@ impl PanelLanes for Avx2 {
             [half(sum[0], words[0]), half(sum[1], words[1])]
         }
     }
-    #[inline(always)]
-    unsafe fn prefetch(from: *const u8) {
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) };
-    }
 }
 
 /// What the three kinds of AVX-512 share; their sums of products differ.
@@ -217,10 +214,6 @@ macro_rules! avx512 {
             #[inline(always)]
             unsafe fn scales_f16(from: *const u8) -> Self::Floats {
                 unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
-            }
-            #[inline(always)]
-            unsafe fn prefetch(from: *const u8) {
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) };
             }
             $($own)*
         }
