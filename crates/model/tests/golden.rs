@@ -16,8 +16,10 @@ use synth::{GgufOptions, Layout, Shape};
 const EXACT_MAX: f64 = 2e-4;
 /// Activations in 8 bits per block of 32 move the logits of models 64 wide by some hundredths; where two experts are nearly equally
 /// likely a row takes the other one, and moves at once. The kernels themselves are held to 1e-5 of these roundings elsewhere.
-const DEFAULT_MAX: f64 = 1.0;
-const DEFAULT_RMS: f64 = 0.2;
+const DEFAULT_MAX: f64 = 2.0;
+const DEFAULT_RMS: f64 = 0.5;
+/// What half of all rows stay below.
+const DEFAULT_MEDIAN_RMS: f64 = 0.08;
 /// Against a twin that rounds keys and values, but not activations.
 const TWIN_RMS: f64 = 0.1;
 
@@ -65,22 +67,27 @@ fn follow(checkpoint: &Checkpoint, golden: &str, device: Device, precision: Prec
             continue;
         }
         let what = format!("{golden}, {device:?}, {precision:?}, {feed:?}, prompt {index}");
+        let mut seen = Vec::new();
         let (sequence, logits) = all_logits(&mut *model, &ids, feed);
         assert_close(&logits, &tensors.f32(&format!("logits.{index}")), precision, &what);
         let steps = tensors.f32(&format!("cont.{index}"));
         let mut last = logits[logits.len() - vocabulary..].to_vec();
         for (at, &token) in greedy.iter().enumerate() {
-            assert_close(&last, &steps[at * vocabulary..][..vocabulary], precision, &format!("{what}, step {at}"));
+            let expected = &steps[at * vocabulary..][..vocabulary];
+            seen.push(assert_close(&last, expected, precision, &format!("{what}, step {at}")));
             if precision == Precision::Exact {
                 assert_eq!(argmax(&last), token, "{what}, step {at}");
             }
             last = step(&mut *model, sequence, token);
         }
+        seen.sort_by(f64::total_cmp);
+        assert!(seen[seen.len() / 2] < DEFAULT_MEDIAN_RMS, "{what}: differs by {seen:?}");
         model.close_sequence(sequence);
     }
 }
 
-fn assert_close(found: &[f32], expected: &[f32], precision: Precision, what: &str) {
+/// Returns the root of the mean square of the differences.
+fn assert_close(found: &[f32], expected: &[f32], precision: Precision, what: &str) -> f64 {
     let (max, rms) = difference(found, expected);
     match precision {
         Precision::Exact => assert!(max < EXACT_MAX, "{what}: differs by {max:e} (rms {rms:e})"),
@@ -88,6 +95,7 @@ fn assert_close(found: &[f32], expected: &[f32], precision: Precision, what: &st
             assert!(max < DEFAULT_MAX && rms < DEFAULT_RMS, "{what}: differs by {max:e} (rms {rms:e})")
         }
     }
+    rms
 }
 
 #[test]
