@@ -10,6 +10,7 @@ use support::{GOLDEN, golden, golden_samples, golden_shape, relative_error, trai
 use train::{Error, Options, Report, Sample, State, Trainer};
 
 const BALANCED: Options = Options { router_balance: 0.01, ..GOLDEN };
+const MUON: Options = Options { muon: true, ..BALANCED };
 /// Documents of awkward lengths: one token that predicts nothing, blocks of queries that are full or just not.
 const LENGTHS: [usize; 8] = [40, 1, 23, 64, 2, 65, 5, 130];
 
@@ -132,13 +133,19 @@ fn run(options: Options, isa: IsaKind, threads: usize) -> (Trainer, Vec<Report>)
     (trainer, reports)
 }
 
+/// Every instruction set, and Muon on one: its own arithmetic is compared in `kernels`.
+fn machines() -> Vec<(Options, IsaKind, String)> {
+    let plain = IsaKind::available().into_iter().map(|isa| (BALANCED, isa, isa.name().to_owned()));
+    plain.chain([(MUON, IsaKind::best(), "Muon".to_owned())]).collect()
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    for isa in IsaKind::available() {
-        let (alone, reports) = run(BALANCED, isa, 1);
+    for (options, isa, what) in machines() {
+        let (alone, reports) = run(options, isa, 1);
         for threads in [2, 3] {
-            let what = format!("{threads} threads, {}", isa.name());
-            let (shared, found) = run(BALANCED, isa, threads);
+            let what = format!("{threads} threads, {what}");
+            let (shared, found) = run(options, isa, threads);
             assert_eq!(found, reports, "{what}");
             assert_same_state(&shared, &alone, &what);
         }
@@ -147,11 +154,11 @@ fn any_number_of_threads_gives_the_same_bits() {
 
 #[test]
 fn recomputed_activations_give_the_same_bits_as_stored_ones() {
-    for isa in IsaKind::available() {
-        let (stored, reports) = run(BALANCED, isa, 2);
-        let (recomputed, found) = run(Options { recompute: true, ..BALANCED }, isa, 2);
-        assert_eq!(found, reports, "{}", isa.name());
-        assert_same_state(&recomputed, &stored, isa.name());
+    for (options, isa, what) in machines() {
+        let (stored, reports) = run(options, isa, 2);
+        let (recomputed, found) = run(Options { recompute: true, ..options }, isa, 2);
+        assert_eq!(found, reports, "{what}");
+        assert_same_state(&recomputed, &stored, &what);
     }
 }
 

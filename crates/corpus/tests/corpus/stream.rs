@@ -18,6 +18,28 @@ fn an_item_is_the_same_in_any_order() {
 }
 
 #[test]
+fn a_stream_may_begin_with_another_mixture() {
+    let usual = || Mixture::default().with([(Skill::Chat, 0)]).unwrap();
+    let early = || Mixture::only(Skill::Copying).with([(Skill::Chat, 1)]).unwrap();
+    let is_early = |skill| matches!(skill, Skill::Copying | Skill::Chat);
+    for split in [Split::Train, Split::HeldOut] {
+        let [ordinary, first] = [usual(), early()].map(|mixture| Stream::new(7, split, mixture));
+        let stream = ordinary.clone().beginning_with(40, early());
+        for index in (0..40).rev() {
+            assert_eq!(stream.item(index), first.item(index), "{index}");
+        }
+        for index in (40..80).chain([1_000_000, u64::MAX]) {
+            assert_eq!(stream.item(index), ordinary.item(index), "{index}");
+        }
+        let skills = |range: std::ops::Range<u64>| range.map(|index| stream.item(index).skill).collect::<Vec<_>>();
+        assert!(skills(0..40).into_iter().all(is_early));
+        assert!(skills(40..80).contains(&Skill::Functions) && !skills(40..80).contains(&Skill::Chat));
+        let none = ordinary.clone().beginning_with(0, early());
+        assert!((0..20).all(|index| none.item(index) == ordinary.item(index)), "no items of another mixture");
+    }
+}
+
+#[test]
 fn held_out_prompts_never_occur_in_training() {
     for skill in Skill::ALL {
         let prompts = |split| {

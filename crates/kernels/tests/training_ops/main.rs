@@ -6,6 +6,7 @@ mod attention;
 mod loss;
 mod norm;
 mod optimiser;
+mod orthogonal;
 mod product;
 mod rotary;
 

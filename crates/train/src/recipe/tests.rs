@@ -4,7 +4,7 @@ use std::path::Path;
 
 use model::AttentionKind;
 
-use super::Recipe;
+use super::{EarlyData, Optimiser, Recipe};
 
 const SMALLEST: &str = r#"
 [model]
@@ -83,16 +83,47 @@ fn only_what_decides_the_course_is_in_the_digest() {
         assert_eq!(digest("steps = 1000", &format!("steps = 1000\n{same}")), own, "{same}");
     }
     assert_eq!(digest("runs/one", "runs/two"), own);
-    for other in ["seed = 2", "prompt_weight = 0.2", "micro_batch_tokens = 2048", "betas = [0.9, 0.95]"] {
+    assert_eq!(digest("steps = 1000", "steps = 1000\noptimiser = \"adamw\""), own, "what is usual may be said");
+    for other in
+        ["seed = 2", "prompt_weight = 0.2", "micro_batch_tokens = 2048", "betas = [0.9, 0.95]", "optimiser = \"muon\""]
+    {
         assert_ne!(digest("steps = 1000", &format!("steps = 1000\n{other}")), own, "{other}");
     }
     assert_ne!(digest("seed = 5", "seed = 6"), own);
+    let early = |items: u64, weight: u64| {
+        digest("= 2048 }", &format!("= 2048, early = {{ items = {items}, mixture = {{ copying = {weight} }} }} }}"))
+    };
+    assert_ne!(early(400, 120), own);
+    assert_ne!(early(400, 120), early(401, 120));
+    assert_ne!(early(400, 120), early(400, 121));
     assert_ne!(digest("layers = 4", "layers = 3"), own);
 }
 
 #[test]
+fn parameters_move_by_adam_if_not_said_otherwise() {
+    let read = |line: &str| {
+        let text = SMALLEST.replacen("steps = 1000", &format!("steps = 1000\n{line}"), 1);
+        Recipe::parse(Path::new("recipes/one.toml"), &text).unwrap().train.optimiser
+    };
+    assert_eq!(recipe().train.optimiser, Optimiser::AdamW);
+    assert_eq!(read("optimiser = \"adamw\""), Optimiser::AdamW);
+    assert_eq!(read("optimiser = \"muon\""), Optimiser::Muon);
+}
+
+#[test]
+fn another_mixture_may_come_first() {
+    assert_eq!(recipe().data.corpus.unwrap().early, None);
+    let table = "\n[data.corpus.early]\nitems = 4000\nmixture = { copying = 120, story = 0 }\n";
+    let corpus = format!("[data.corpus]\nseed = 5\nvocabulary_size = 2048\n{table}");
+    let text = SMALLEST.replace("[data]\ncorpus = { seed = 5, vocabulary_size = 2048 }", &corpus);
+    let recipe = Recipe::parse(Path::new("recipes/one.toml"), &text).unwrap();
+    let mixture = [("copying".to_owned(), 120), ("story".to_owned(), 0)].into();
+    assert_eq!(recipe.data.corpus.unwrap().early, Some(EarlyData { items: 4000, mixture }));
+}
+
+#[test]
 fn wrong_values_are_named_with_what_is_allowed() {
-    let cases: [(&str, &str, &[&str]); 19] = [
+    let cases: [(&str, &str, &[&str]); 22] = [
         ("hidden_size = 192", "hidden_size = 100", &["model.hidden_size is 100", "a multiple of 32"]),
         ("intermediate_size = 128", "intermediate_size = 0", &["model.intermediate_size is 0"]),
         ("layers = 4", "layers = 0", &["model.layers is 0", "1 to 4096"]),
@@ -116,6 +147,17 @@ fn wrong_values_are_named_with_what_is_allowed() {
         ("corpus = { seed = 5, vocabulary_size = 2048 }", "conversations = [\"a\"]", &["data.tokenizer is nothing"]),
         ("[data]", "[data]\ndocument_tokens_max = 5000", &["data.document_tokens_max is 5000", "2 to 4096"]),
         ("= 2048 }", "= 2048, mixture = { story = 2000000 } }", &["data.corpus.mixture.story is 2000000"]),
+        (
+            "= 2048 }",
+            "= 2048, early = { items = 9, mixture = { copying = 1000001 } } }",
+            &["data.corpus.early.mixture.copying is 1000001", "0 to 1000000"],
+        ),
+        ("= 2048 }", "= 2048, early = { items = 0, mixture = {} } }", &["data.corpus.early.items is 0", "1 to"]),
+        (
+            "= 2048 }",
+            "= 2048, early = { items = 2000000000000, mixture = {} } }",
+            &["data.corpus.early.items is 2000000000000", "1 to 1099511627776"],
+        ),
     ];
     for (from, to, expected) in cases {
         let message = refused(from, to);
@@ -133,6 +175,19 @@ fn what_is_no_recipe_is_shown_with_its_line() {
         ("steps = 1000", "steps = \"many\"", "line 14 (steps = \"many\"): invalid type: string \"many\""),
         ("steps = 1000", "steps = ", "line 14 (steps =): "),
         ("[train]", "[trian]", "unknown field `trian`"),
+        (
+            "steps = 1000",
+            "steps = 1000\noptimiser = \"sgd\"",
+            "line 15 (optimiser = \"sgd\"): unknown variant `sgd`, expected `adamw` or `muon`",
+        ),
+        ("= 2048 }", "= 2048, early = { items = 9 } }", "missing field `mixture`"),
+        ("= 2048 }", "= 2048, early = { mixture = {} } }", "missing field `items`"),
+        (
+            "= 2048 }",
+            "= 2048, early = { items = 9, mixture = {}, seed = 1 } }",
+            "unknown field `seed`, expected `items` or `mixture`",
+        ),
+        ("= 2048 }", "= 2048, early = { items = 9, mixture = { story = -1 } } }", "invalid value: integer `-1`"),
     ] {
         let message = refused(from, to);
         assert!(message.contains(expected), "{expected} in {message}");
