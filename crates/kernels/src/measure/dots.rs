@@ -117,9 +117,13 @@ impl Inputs {
     }
 }
 
+/// Loops count to constants and index, because iterators' own functions lack the instruction set and would not be inlined: the
+/// sums would live in memory.
+///
 /// # Safety
 /// The processor has the instruction set of `D`.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "iterators would keep the sums in memory")]
 unsafe fn tile<D: DotLanes, const ROWS: usize, const TOKENS: usize>(inputs: &Inputs, passes: usize) -> f64 {
     const { assert!(ROWS <= TILE_MAX && TOKENS <= TILE_MAX && D::BYTES <= VECTOR_BYTES) };
     // SAFETY: the instruction set is the caller's promise. `rows` and `tokens` each hold `DEPTH × TILE_MAX` vectors of the
@@ -131,20 +135,26 @@ unsafe fn tile<D: DotLanes, const ROWS: usize, const TOKENS: usize>(inputs: &Inp
             let mut token = black_box(inputs.tokens.as_ptr());
             for _ in 0..DEPTH {
                 let mut rows = [D::load(row); ROWS];
-                for (index, vector) in rows.iter_mut().enumerate() {
-                    *vector = D::load(row.add(index * D::BYTES));
+                for r in 1..ROWS {
+                    rows[r] = D::load(row.add(r * D::BYTES));
                 }
-                for column in 0..TOKENS {
-                    let token = D::load(token.add(column * D::BYTES));
-                    for (sums, &row) in sums.iter_mut().zip(&rows) {
-                        sums[column] = D::dot(sums[column], row, token);
+                for t in 0..TOKENS {
+                    let token = D::load(token.add(t * D::BYTES));
+                    for r in 0..ROWS {
+                        sums[r][t] = D::dot(sums[r][t], rows[r], token);
                     }
                 }
                 row = row.add(ROWS * D::BYTES);
                 token = token.add(TOKENS * D::BYTES);
             }
         }
-        sums.iter().flatten().map(|&sums| D::total(sums)).sum()
+        let mut total = 0.0;
+        for r in 0..ROWS {
+            for t in 0..TOKENS {
+                total += D::total(sums[r][t]);
+            }
+        }
+        total
     }
 }
 

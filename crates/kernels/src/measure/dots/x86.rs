@@ -21,7 +21,11 @@ macro_rules! total {
     ($sums:expr, $store:ident, $lane:ty, $lanes:literal) => {{
         let mut lanes = [<$lane>::default(); $lanes];
         unsafe { $store(lanes.as_mut_ptr().cast(), $sums) };
-        lanes.iter().map(|&lane| f64::from(lane)).sum()
+        let mut total = 0.0;
+        for lane in lanes {
+            total += f64::from(lane);
+        }
+        total
     }};
 }
 
