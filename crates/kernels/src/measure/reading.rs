@@ -1,5 +1,7 @@
 //! Reads memory as fast as it comes, one stream per thread. It must not know whose memory it is.
 
+#![expect(clippy::needless_range_loop, reason = "sums are indexed by constants, so that they stay in registers")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cpu::IsaKind;
@@ -10,7 +12,6 @@ use crate::pool::Pool;
 const PART_BYTES: usize = 8 << 20;
 /// Read by one step of the loop: four cache lines.
 const STEP_BYTES: usize = 256;
-const STEP_WORDS: usize = STEP_BYTES / 8;
 
 /// The wrapping sum of all whole 64-bit words.
 pub(super) fn sum(bytes: &[u8], pool: &Pool) -> u64 {
@@ -41,27 +42,45 @@ fn sum_on(isa: IsaKind, bytes: &[u8]) -> u64 {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn sum_avx2(bytes: &[u8]) -> u64 {
-    sum_words(bytes)
+    use std::arch::x86_64::{__m256i, _mm256_add_epi64, _mm256_loadu_si256, _mm256_setzero_si256, _mm256_storeu_si256};
+    let mut sums = [_mm256_setzero_si256(); 8];
+    let (steps, rest) = bytes.as_chunks::<STEP_BYTES>();
+    for step in steps {
+        for lane in 0..8 {
+            // SAFETY: a step has eight vectors.
+            let value = unsafe { _mm256_loadu_si256(step.as_ptr().cast::<__m256i>().add(lane)) };
+            sums[lane] = _mm256_add_epi64(sums[lane], value);
+        }
+    }
+    let mut words = [[0_u64; 4]; 8];
+    for (words, &sum) in words.iter_mut().zip(&sums) {
+        // SAFETY: four words are a vector.
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), sum) };
+    }
+    words.as_flattened().iter().fold(sum_words(rest), |sum, &word| sum.wrapping_add(word))
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn sum_avx512(bytes: &[u8]) -> u64 {
-    sum_words(bytes)
-}
-
-/// Written so that the compiler keeps the sums in vectors, each independent of the others.
-#[inline(always)]
-fn sum_words(bytes: &[u8]) -> u64 {
-    let mut sums = [0_u64; STEP_WORDS];
+    use std::arch::x86_64::{
+        __m512i, _mm512_add_epi64, _mm512_loadu_si512, _mm512_reduce_add_epi64, _mm512_setzero_si512,
+    };
+    let mut sums = [_mm512_setzero_si512(); 4];
     let (steps, rest) = bytes.as_chunks::<STEP_BYTES>();
     for step in steps {
-        let (words, _) = step.as_chunks::<8>();
-        for (sum, &word) in sums.iter_mut().zip(words) {
-            *sum = sum.wrapping_add(u64::from_le_bytes(word));
+        for lane in 0..4 {
+            // SAFETY: a step has four vectors.
+            let value = unsafe { _mm512_loadu_si512(step.as_ptr().cast::<__m512i>().add(lane)) };
+            sums[lane] = _mm512_add_epi64(sums[lane], value);
         }
     }
-    let (words, _) = rest.as_chunks::<8>();
-    let rest = words.iter().map(|&word| u64::from_le_bytes(word));
-    sums.into_iter().chain(rest).fold(0, u64::wrapping_add)
+    let whole = _mm512_add_epi64(_mm512_add_epi64(sums[0], sums[1]), _mm512_add_epi64(sums[2], sums[3]));
+    sum_words(rest).wrapping_add(_mm512_reduce_add_epi64(whole).cast_unsigned())
+}
+
+/// The same in plain Rust.
+fn sum_words(bytes: &[u8]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
 }
