@@ -19,6 +19,7 @@ const DIGEST_DOCUMENTS: u64 = 64;
 const ORDER_SEED: u64 = 0x006f_7264_6572;
 
 /// Documents by index, without end.
+#[expect(clippy::large_enum_variant, reason = "a run has two of them")]
 pub(crate) enum Documents {
     Corpus {
         stream: Stream,
