@@ -104,6 +104,7 @@ impl Trainer {
         let state = State { step: 0, cursor: 0, parameters: zeros(), first_moments: zeros(), second_moments: zeros() };
         let compute = Training::new(isa, threads)?;
         let (gradients, effective) = (zeros(), zeros());
+        #[expect(clippy::single_range_in_vec_init, reason = "one stretch, not its places")]
         let (matrices, others) = if options.muon { layout.matrices() } else { (Vec::new(), vec![0..length]) };
         let config = config.clone();
         Ok(Self { config, layout, options, compute, state, gradients, effective, matrices, others, work })

@@ -19,6 +19,7 @@ const DIGEST_DOCUMENTS: u64 = 64;
 const ORDER_SEED: u64 = 0x006f_7264_6572;
 
 /// Documents by index, without end.
+#[expect(clippy::large_enum_variant, reason = "a run has two of them")]
 pub(crate) enum Documents {
     Corpus {
         stream: Stream,
@@ -194,9 +195,60 @@ fn turns(conversation: &Conversation) -> Option<Vec<Conversation>> {
 
 #[cfg(test)]
 mod tests {
-    use harmony::Conversation;
+    use std::path::Path;
 
-    use super::turns;
+    use corpus::{DocumentRenderer, Mixture, Skill, Split, Stream};
+    use harmony::{Conversation, Vocabulary};
+    use train::recipe::Recipe;
+
+    use super::{Documents, turns};
+
+    const EARLY: &str = r#"
+[model]
+hidden_size = 32
+layers = 1
+heads = 1
+kv_heads = 1
+experts = 4
+intermediate_size = 32
+
+[data.corpus]
+seed = 9
+vocabulary_size = 600
+mixture = { chat = 0, story = 40 }
+
+[data.corpus.early]
+items = 12
+mixture = { copying = 300, story = 0 }
+
+[train]
+steps = 1
+tokens_per_step = 64
+learning_rate = 1e-3
+output = "nowhere"
+"#;
+
+    #[test]
+    fn another_mixture_comes_first_in_training_alone() {
+        let vocabulary = Vocabulary::o200k_harmony();
+        let recipe = Recipe::parse(Path::new("early.toml"), EARLY).unwrap();
+        let renderer = DocumentRenderer::new(&vocabulary).unwrap();
+        let usual = Mixture::default().with([(Skill::Chat, 0), (Skill::Story, 40)]).unwrap();
+        let early = usual.clone().with([(Skill::Copying, 300), (Skill::Story, 0)]).unwrap();
+        let document = |split, mixture: &Mixture, index| {
+            renderer.document(&Stream::new(9, split, mixture.clone()).item(index)).unwrap()
+        };
+        let mut training = Documents::training(&recipe, &vocabulary).unwrap();
+        let mut validation = Documents::validation(&recipe, &vocabulary).unwrap().unwrap();
+        for index in 0..30 {
+            let mixture = if index < 12 { &early } else { &usual };
+            assert_eq!(training.document(index).unwrap(), document(Split::Train, mixture, index), "{index}");
+            assert_eq!(validation.document(index).unwrap(), document(Split::HeldOut, &usual, index), "{index}");
+        }
+        let others =
+            (0..12).filter(|&index| document(Split::Train, &early, index) != document(Split::Train, &usual, index));
+        assert!(others.count() > 4, "the mixtures differ");
+    }
 
     #[test]
     fn every_turn_of_the_assistant_is_an_end() {

@@ -177,6 +177,8 @@ fn mistakes_are_said_in_a_line() {
     cases.push(("hidden_size = 32", "hidden_size = 33", "new", "model.hidden_size is 33; allowed: a multiple of 32"));
     cases.push(("steps = 9", "stepps = 9", "new", "unknown field `stepps`"));
     cases.push(("vocabulary_items = 30", "mixture = { poems = 1 }", "new", "no skill is called \"poems\""));
+    let early = "vocabulary_items = 30, early = { items = 9, mixture = { poems = 1 } }";
+    cases.push(("vocabulary_items = 30", early, "new", "no skill is called \"poems\""));
     cases.push(("[data]", "[data]\ndocument_tokens_max = 5", "new", "data.document_tokens_max"));
     for (from, to, output, expected) in cases {
         assert!(TINY.contains(from), "{from}");
