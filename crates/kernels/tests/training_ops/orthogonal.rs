@@ -132,7 +132,7 @@ fn steps_are_the_twins() {
 
 #[test]
 fn sums_over_several_blocks_of_a_product() {
-    for shape in [(21, 300), (515, 11), (258, 270), (270, 258)] {
+    for shape in [(21, 300), (515, 13), (258, 270), (270, 258)] {
         let place = alone(shape, 2);
         follow(&[place], place.end(), 1);
     }

@@ -105,8 +105,8 @@ impl Training {
 pub(in crate::cpu) fn scratch_len(place: &Place) -> usize {
     let (short, long) = (place.rows.min(place.columns), place.rows.max(place.columns));
     let (wide, wider) = (short.next_multiple_of(64), long.next_multiple_of(64));
-    // X twice, XXᵀ twice, a packed side, strips.
-    2 * short * long + 2 * short * short + wider * wide + strip_len(short, 16)
+    // X twice, XXᵀ twice, a packed side, strips of any tile's height.
+    2 * short * long + 2 * short * short + wider * wide + strip_len(short + 64, 16)
 }
 
 /// One step of Muon for one matrix.
