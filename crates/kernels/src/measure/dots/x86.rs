@@ -100,7 +100,7 @@ impl DotLanes for F32Avx512 {
     }
     #[inline(always)]
     unsafe fn total(sums: __m512) -> f64 {
-        total!(sums, _mm512_storeu_ps, f32, 16)
+        f64::from(unsafe { _mm512_reduce_add_ps(sums) })
     }
 }
 
@@ -149,6 +149,6 @@ impl DotLanes for Bf16Avx512 {
     }
     #[inline(always)]
     unsafe fn total(sums: __m512) -> f64 {
-        total!(sums, _mm512_storeu_ps, f32, 16)
+        f64::from(unsafe { _mm512_reduce_add_ps(sums) })
     }
 }
