@@ -60,9 +60,7 @@ impl PackedExperts {
         let (experts, units) = (weights.down.experts, weights.down.columns);
         let pairs = units.div_ceil(BLOCK_COLUMNS) * TASK_PAIRS;
         let mut gate_up_bias = vec![0.0; experts * pairs * 2 * PANEL_ROWS];
-        for (bias, to) in
-            weights.gate_up_bias.chunks(2 * units).zip(gate_up_bias.chunks_mut(pairs * 2 * PANEL_ROWS))
-        {
+        for (bias, to) in weights.gate_up_bias.chunks(2 * units).zip(gate_up_bias.chunks_mut(pairs * 2 * PANEL_ROWS)) {
             for (row, &value) in bias.iter().enumerate() {
                 let (unit, is_up) = (row / 2, row % 2);
                 to[(unit / PANEL_ROWS * 2 + is_up) * PANEL_ROWS + unit % PANEL_ROWS] = value;
@@ -108,9 +106,8 @@ impl PackedExperts {
         });
 
         let read = groups.len() * self.down.panels() * self.down.panel_bytes();
-        let tasks = self::tasks(&groups, self.down.panels(), |slots| {
-            task_panels(pool, slots, read, self.down.panel_bytes())
-        });
+        let tasks =
+            self::tasks(&groups, self.down.panels(), |slots| task_panels(pool, slots, read, self.down.panel_bytes()));
         let out = Output { start: outputs.as_mut_ptr(), stride: hidden };
         pool.run(tasks.len(), &|task| {
             let (group, first, count) = tasks[task];
@@ -156,14 +153,7 @@ impl PackedExperts {
         });
     }
 
-    fn down(
-        &self,
-        isa: &Isa,
-        group: &Group,
-        (first, count): (usize, usize),
-        activated: &Activations,
-        outputs: Output,
-    ) {
+    fn down(&self, isa: &Isa, group: &Group, (first, count): (usize, usize), activated: &Activations, outputs: Output) {
         let (hidden, start) = (self.down.rows, first * PANEL_ROWS);
         let (rows, width) = ((count * PANEL_ROWS).min(hidden - start), count * PANEL_ROWS);
         let bias = &self.down_bias[group.expert * hidden + start..][..rows];

@@ -298,8 +298,7 @@ unsafe fn pairs<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product
             for panel in 0..PANELS {
                 let weights = product.values.add(panel * product.values_stride + pair * 64);
                 for token in 0..TOKENS {
-                    sums[panel][token] =
-                        L::dot_bf16(sums[panel][token], weights, x.add(token * product.x_stride));
+                    sums[panel][token] = L::dot_bf16(sums[panel][token], weights, x.add(token * product.x_stride));
                 }
             }
         }

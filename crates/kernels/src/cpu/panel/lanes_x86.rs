@@ -48,8 +48,8 @@ impl PanelLanes for Avx2 {
             let mask = _mm256_set1_epi8(15);
             let packed = Self::words(from);
             let low = packed.map(|bytes| _mm256_shuffle_epi8(table, _mm256_and_si256(bytes, mask)));
-            let high = packed
-                .map(|bytes| _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), mask)));
+            let high =
+                packed.map(|bytes| _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), mask)));
             (low, high)
         }
     }
