@@ -156,7 +156,8 @@ pub(crate) fn pack_q8(format: DenseFormat, columns: usize, rows: &Rows<&[u8]>, o
 
 /// A f16 scale and bytes with 128 added, for the 32 values of a block.
 fn quantised(values: &[f32]) -> (u16, [u8; BLOCK_COLUMNS]) {
-    let greatest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    // Magnitudes are ordered as their patterns are, NaN last: it makes the scale NaN, so that it is seen in the result.
+    let greatest = f32::from_bits(values.iter().fold(0, |most, value| most.max(value.to_bits() & 0x7FFF_FFFF)));
     let scale = f32_to_f16(greatest / 127.0);
     let step = f16_to_f32(scale);
     let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };

@@ -73,6 +73,10 @@ pub(super) unsafe fn multiply(
     (activations, tokens): (&Activations, usize),
     accumulate: bool,
 ) {
+    if tokens == 0 {
+        // The smallest tile has one.
+        return;
+    }
     let mut tasks = Vec::new();
     let weight_bytes: usize = parts.iter().map(|part| part.layer.matrix.bytes.len()).sum();
     for (index, part) in parts.iter().enumerate() {
@@ -123,11 +127,18 @@ impl Part<'_> {
                 return;
             }
             let mut whole = bias.repeat(tokens);
+            if accumulate {
+                // What was there comes before the product, as above: which panels share a task depends on threads and tokens.
+                for (token, values) in whole.chunks_exact_mut(bias.len()).enumerate() {
+                    let from = std::slice::from_raw_parts(self.out.place(token, start), rows);
+                    begin(&mut values[..rows], from, true);
+                }
+            }
             let out = Output { start: whole.as_mut_ptr(), stride: bias.len() };
             (isa.multiply_packed)(&product(matrix, (0, first, count), (activations, 0, tokens), out));
             for (token, values) in whole.chunks_exact(bias.len()).enumerate() {
                 let to = std::slice::from_raw_parts_mut(self.out.place(token, start), rows);
-                begin(to, &values[..rows], accumulate);
+                to.copy_from_slice(&values[..rows]);
             }
         }
     }

@@ -3,6 +3,10 @@
 mod attention;
 mod dense;
 mod experts;
+mod packed;
+mod packed_experts;
+mod packed_extremes;
+mod packed_linear;
 mod random;
 mod threads;
 
