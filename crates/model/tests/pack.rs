@@ -95,5 +95,7 @@ fn torn_and_damaged_files_are_refused() {
     bytes[5000] ^= 1;
     assert_eq!(refused(&bytes), None, "what lies in the matrices is not read at a start");
     assert!(PackReader::open(&path).unwrap().check().unwrap_err().to_string().contains("matrix 0"));
-    assert!(model::pack(checkpoint(20, Layout::Original), 1, Precision::Default, Path::new("/no/such/folder/x")).is_err());
+    assert!(
+        model::pack(checkpoint(20, Layout::Original), 1, Precision::Default, Path::new("/no/such/folder/x")).is_err()
+    );
 }

@@ -11,7 +11,7 @@
     reason = "register tiles are indexed by constants, so that they stay in registers"
 )]
 
-#[expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file")]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file"))]
 use std::arch::x86_64::*;
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
