@@ -68,7 +68,9 @@ impl Kv {
     ) -> Self {
         let blocks = match (precision, pairs) {
             (KvPrecision::F32, _) => Blocks::F32(VecDeque::new()),
-            (KvPrecision::BF16, Some(kernels)) if head_dim.is_multiple_of(2) => Blocks::Pairs(pairs::Cache::new(kernels)),
+            (KvPrecision::BF16, Some(kernels)) if head_dim.is_multiple_of(2) => {
+                Blocks::Pairs(pairs::Cache::new(kernels))
+            }
             (KvPrecision::BF16, _) => Blocks::BF16(VecDeque::new()),
         };
         Self { kv_heads, head_dim, padded_dim: padded(head_dim), window, length: 0, dropped_blocks: 0, blocks }
@@ -90,8 +92,7 @@ impl Kv {
         // The first new query still sees `window` positions, itself included.
         let keep_from = self.window.map_or(0, |window| (self.length + 1).saturating_sub(window));
         let shape = (self.kv_heads, self.head_dim, self.padded_dim);
-        let pair_shape =
-            pairs::Shape { kv_heads: self.kv_heads, head_dim: self.head_dim, padded_dim: self.padded_dim };
+        let pair_shape = pairs::Shape { kv_heads: self.kv_heads, head_dim: self.head_dim, padded_dim: self.padded_dim };
         let drop_blocks = (keep_from / BLOCK_POSITIONS).saturating_sub(self.dropped_blocks);
         // At most `length / 64` blocks lie wholly before the window, and all of them were stored.
         self.dropped_blocks += drop_blocks;

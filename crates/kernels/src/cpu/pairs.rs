@@ -12,6 +12,8 @@
 mod append;
 #[cfg(target_arch = "x86_64")]
 mod attend;
+#[cfg(target_arch = "x86_64")]
+mod registers;
 mod split;
 
 use std::collections::VecDeque;
@@ -126,7 +128,9 @@ const fn tile_queries(queries: usize) -> usize {
 /// weights; and a line to begin at a multiple of 64 bytes.
 fn scratch_len(queries: usize, padded_dim: usize) -> usize {
     let queries = queries.next_multiple_of(tile_queries(queries));
-    queries * (padded_dim / 2 + padded_dim + 16 + 1) + tile_queries(queries) * (BLOCK_POSITIONS + BLOCK_POSITIONS / 2) + 16
+    queries * (padded_dim / 2 + padded_dim + 16 + 1)
+        + tile_queries(queries) * (BLOCK_POSITIONS + BLOCK_POSITIONS / 2)
+        + 16
 }
 
 impl Shape {

@@ -3,7 +3,7 @@
 //! Values are merged row by row: a row is one half of each pair. Keys are transposed, 16 positions by 16 pairs in registers
 //! where 16 positions are there, else one by one.
 
-#[expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file")]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file"))]
 use std::arch::x86_64::*;
 
 use super::Rows;
