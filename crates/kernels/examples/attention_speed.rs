@@ -1,8 +1,8 @@
 //! Time of attention at the shape of gpt-oss-20b: `attention_speed [POSITIONS] [PROMPT] [THREADS] [LAYERS] [ISA] [f32|bf16]
 //! [SECONDS]`.
 //!
-//! Half of the layers see everything, half a window of 128. Measures a token after POSITIONS and a prompt of PROMPT tokens at
-//! once, with the appending of keys and values, by the clock and by the processor time of all threads (waiting workers spin
+//! Half of the layers see everything, half a window of 128. Measures a token after POSITIONS, and a prompt of PROMPT tokens at
+//! once and the appending of its keys and values, by the clock and by the processor time of all threads (waiting workers spin
 //! a little, and count). Prints a checksum, so that speed can't be bought with wrong answers.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
@@ -24,7 +24,7 @@ struct Bench {
     cpu: Cpu,
     precision: KvPrecision,
     sinks: Vec<f32>,
-    /// Processor time that a figure is the mean of.
+    /// Time that a figure is the mean of.
     least_seconds: f64,
 }
 
@@ -82,12 +82,11 @@ impl Bench {
             }
             kv
         };
-        let mut caches: Vec<CpuKv> = (0..layers).map(fill).collect();
+        let caches: Vec<CpuKv> = (0..layers).map(fill).collect();
         let bytes: usize = caches.iter().map(|kv| self.cpu.kv_bytes(kv)).sum();
         let keys = window.unwrap_or(positions).min(positions);
         self.measure(&format!("decode {name} at {positions}"), keys * layers, bytes, 1, &mut out, |out| {
-            for kv in &mut caches {
-                self.cpu.write_kv(kv, &past, &past, 0..1);
+            for kv in &caches {
                 self.attend(window, &queries, kv, 1, out);
             }
         });
@@ -99,14 +98,13 @@ impl Bench {
         let mut out = CpuRows::default();
         self.cpu.resize(&mut out, prompt, HEADS * HEAD_DIM);
         let keys: usize = (1..=prompt).map(|seen| window.unwrap_or(seen).min(seen)).sum();
-        let rounds = layers.min(2);
-        let what = format!("prefill {name} of {prompt}, {rounds} layers of {layers}");
-        self.measure(&what, keys * rounds, 0, layers / rounds, &mut out, |out| {
-            for _ in 0..rounds {
-                let mut kv = self.cpu.new_kv(KV_HEADS, HEAD_DIM, window, self.precision);
-                self.cpu.write_kv(&mut kv, &past, &past, 0..prompt);
-                self.attend(window, &queries, &kv, prompt, out);
-            }
+        let mut kv = self.cpu.new_kv(KV_HEADS, HEAD_DIM, window, self.precision);
+        self.measure(&format!("append {name} of {prompt}"), 0, 0, layers, &mut out, |_| {
+            kv = self.cpu.new_kv(KV_HEADS, HEAD_DIM, window, self.precision);
+            self.cpu.write_kv(&mut kv, &past, &past, 0..prompt);
+        });
+        self.measure(&format!("prefill {name} of {prompt}"), keys, 0, layers, &mut out, |out| {
+            self.attend(window, &queries, &kv, prompt, out);
         });
     }
 
@@ -120,16 +118,14 @@ impl Bench {
         out: &mut CpuRows,
         mut run: impl FnMut(&mut CpuRows),
     ) {
+        // Enough rounds that the system, which counts processor time in steps of milliseconds, counts them well.
+        let start = Instant::now();
         run(out);
+        let rounds = (self.least_seconds / start.elapsed().as_secs_f64()).clamp(1.0, 1e5).ceil();
         let mut times = Vec::new();
         for _ in 0..5 {
             let (start, spent) = (Instant::now(), processor_seconds());
-            // The system counts processor time in steps of some milliseconds.
-            let mut rounds = 0.0;
-            while rounds == 0.0 || processor_seconds() - spent < self.least_seconds && start.elapsed().as_secs() < 9 {
-                run(out);
-                rounds += 1.0;
-            }
+            (0..rounds as u32).for_each(|_| run(out));
             times.push((start.elapsed().as_secs_f64() / rounds, (processor_seconds() - spent) / rounds));
         }
         let median = |times: &mut Vec<f64>| {

@@ -12,6 +12,8 @@
 mod append;
 #[cfg(target_arch = "x86_64")]
 mod attend;
+#[cfg(target_arch = "x86_64")]
+mod registers;
 mod split;
 
 use std::collections::VecDeque;

@@ -6,25 +6,18 @@
 //! maximum but to a whole exponent, raised only when a score passes it by [`HEADROOM`]. So rescaling is rare and exact, and
 //! a weight is rounded alike whatever was seen before: decode and prefill differ by the order of f32 sums alone.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "register tiles are indexed by constants, so that they stay in registers"
-)]
-
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file"))]
 use std::arch::x86_64::*;
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
+use super::registers::{HALF, accumulate, exp2, score};
 use super::{Job, tile_queries};
 use crate::cpu::kv::BLOCK_POSITIONS;
 use crate::decode::bf16_to_f32;
 
 /// How far a score may pass the exponent that weights are relative to, in powers of two.
 const HEADROOM: f32 = 8.0;
-
-/// Positions whose scores share a register tile, and columns of values that do.
-const HALF: usize = 32;
 
 /// Places in a job's working memory.
 struct Scratch {
@@ -162,11 +155,15 @@ unsafe fn add_block<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: u
         return;
     }
     let halves = any.start / HALF..any.end.div_ceil(HALF);
+    let padded_dim = job.shape.padded_dim;
     let all_seen = late.start == 0 && early.end == BLOCK_POSITIONS;
     // SAFETY: `attend`'s contract; every index stays inside the block and the working memory.
     unsafe {
+        let queries = scratch.queries.add(tile * padded_dim);
         for half in halves.clone() {
-            score::<TILE>(job, scratch, tile, head, half);
+            let keys = head.keys.add(half * HALF * job.shape.head_dim);
+            let scores = scratch.scores.add(half * HALF);
+            score::<TILE>(queries, padded_dim, keys, job.shape.head_dim / 2, head.ahead, scores);
         }
         for q in 0..TILE {
             if all_seen {
@@ -182,77 +179,15 @@ unsafe fn add_block<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: u
             return;
         }
         let pairs = any.start / 2..any.end.div_ceil(2);
-        for column in (0..job.shape.padded_dim).step_by(HALF) {
-            if job.shape.padded_dim - column >= HALF {
-                accumulate::<TILE, 2>(job, scratch, tile, head, column, pairs.clone());
+        for column in (0..padded_dim).step_by(HALF) {
+            let sums = scratch.sums.add(tile * padded_dim + column);
+            let values = head.values.add(column * BLOCK_POSITIONS);
+            if padded_dim - column >= HALF {
+                accumulate::<TILE, 2>(scratch.weights, values, pairs.clone(), head.ahead, sums, padded_dim);
             } else {
-                accumulate::<TILE, 1>(job, scratch, tile, head, column, pairs.clone());
+                accumulate::<TILE, 1>(scratch.weights, values, pairs.clone(), head.ahead, sums, padded_dim);
             }
         }
-    }
-}
-
-/// `sum + a₀·b₀ + a₁·b₁` in each lane; `b` is one pair.
-#[inline(always)]
-unsafe fn add_pairs(sum: __m512, a: __m512i, b: *const u16) -> __m512 {
-    // SAFETY: `b` points to a pair, aligned to its 4 bytes; the types are views of the same 512 bits.
-    unsafe {
-        let b = _mm512_set1_epi32(*b.cast::<i32>());
-        _mm512_dpbf16_ps(sum, std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b))
-    }
-}
-
-/// Loads 32 bf16 and asks for those of the next block.
-#[inline(always)]
-unsafe fn load(from: *const u16, ahead: isize) -> __m512i {
-    // SAFETY: the caller has 32 values; asking for a line never faults.
-    unsafe {
-        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_byte_offset(ahead).cast());
-        _mm512_load_si512(from.cast())
-    }
-}
-
-/// Scores of a tile of queries against half a block.
-#[inline(always)]
-unsafe fn score<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head, half: usize) {
-    let pairs = job.shape.head_dim / 2;
-    // SAFETY: `attend`'s contract.
-    unsafe {
-        let keys = head.keys.add(half * pairs * 2 * HALF);
-        let queries: [*const u16; TILE] =
-            std::array::from_fn(|q| scratch.queries.add((tile + q) * job.shape.padded_dim).cast_const());
-        let mut sums = [[_mm512_setzero_ps(); 2]; TILE];
-        for pair in 0..pairs {
-            let row = keys.add(pair * 2 * HALF);
-            let keys = [load(row, head.ahead), load(row.add(HALF), head.ahead)];
-            for q in 0..TILE {
-                let query = queries[q].add(2 * pair);
-                sums[q] = [add_pairs(sums[q][0], keys[0], query), add_pairs(sums[q][1], keys[1], query)];
-            }
-        }
-        for q in 0..TILE {
-            let to = scratch.scores.add(q * BLOCK_POSITIONS + half * HALF);
-            _mm512_store_ps(to, sums[q][0]);
-            _mm512_store_ps(to.add(16), sums[q][1]);
-        }
-    }
-}
-
-/// `2^x`, within 3e-6 of itself; exactly zero for −∞.
-///
-/// The polynomial is the best of degree 4 on [0, 1) in relative error (found by Remez exchange).
-#[inline(always)]
-unsafe fn exp2(x: __m512) -> __m512 {
-    // SAFETY: only registers; the instruction set is the caller's.
-    unsafe {
-        // x − ⌊x⌋, without exceptions.
-        let rest = _mm512_reduce_ps::<0x09>(x);
-        let mut p = _mm512_set1_ps(0.013_534_168);
-        for coefficient in [0.052_011_46, 0.241_442_76, 0.693_003_83, 1.000_002_6] {
-            p = _mm512_fmadd_ps(p, rest, _mm512_set1_ps(coefficient));
-        }
-        // p · 2^⌊x⌋.
-        _mm512_scalef_ps(p, x)
     }
 }
 
@@ -322,48 +257,7 @@ unsafe fn raise(job: &Job<'_>, scratch: &Scratch, query: usize, to: f32) {
     }
 }
 
-/// Adds the weighted values of some pairs of positions to `16 · VECTORS` columns of a tile's sums.
-#[inline(always)]
-unsafe fn accumulate<const TILE: usize, const VECTORS: usize>(
-    job: &Job<'_>,
-    scratch: &Scratch,
-    tile: usize,
-    head: &Head,
-    column: usize,
-    pairs: Range<usize>,
-) {
-    let stride = job.shape.padded_dim;
-    // SAFETY: `attend`'s contract; a tile of columns holds 32 pairs of `16 · VECTORS` columns.
-    unsafe {
-        let values = head.values.add(column * BLOCK_POSITIONS);
-        let place = scratch.sums.add(tile * stride + column);
-        let mut sums = [[_mm512_setzero_ps(); VECTORS]; TILE];
-        for q in 0..TILE {
-            for v in 0..VECTORS {
-                sums[q][v] = _mm512_load_ps(place.add(q * stride + v * 16));
-            }
-        }
-        for pair in pairs {
-            let mut value = [_mm512_setzero_si512(); VECTORS];
-            for v in 0..VECTORS {
-                value[v] = load(values.add((pair * VECTORS + v) * HALF), head.ahead);
-            }
-            for q in 0..TILE {
-                for v in 0..VECTORS {
-                    let weight = scratch.weights.add(q * BLOCK_POSITIONS + 2 * pair);
-                    sums[q][v] = add_pairs(sums[q][v], value[v], weight);
-                }
-            }
-        }
-        for q in 0..TILE {
-            for v in 0..VECTORS {
-                _mm512_store_ps(place.add(q * stride + v * 16), sums[q][v]);
-            }
-        }
-    }
-}
-
-/// The same where a value that some query must not see is not finite: even a weight of zero would make NaN of it.
+/// Adds the weighted values where one that some query must not see is not finite: even a weight of zero would make NaN of it.
 #[cold]
 #[inline(never)]
 unsafe fn add_one_by_one<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head) {
