@@ -79,11 +79,11 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Dot::Int8Avx2 => Some(Self::of::<x86::Int8Avx2, 2, 4>(int8_avx2, Inputs::of_int8())),
             #[cfg(target_arch = "x86_64")]
-            Dot::F32Avx512 => Some(Self::of::<x86::F32Avx512, 4, 6>(f32_avx512, Inputs::of_f32())),
+            Dot::F32Avx512 => Some(Self::of::<x86::F32Avx512, 3, 5>(f32_avx512, Inputs::of_f32())),
             #[cfg(target_arch = "x86_64")]
             Dot::Int8Avx512Vnni => Some(Self::of::<x86::Int8Avx512Vnni, 4, 6>(int8_avx512_vnni, Inputs::of_int8())),
             #[cfg(target_arch = "x86_64")]
-            Dot::Bf16Avx512 => Some(Self::of::<x86::Bf16Avx512, 4, 6>(bf16_avx512, Inputs::of_bf16())),
+            Dot::Bf16Avx512 => Some(Self::of::<x86::Bf16Avx512, 3, 5>(bf16_avx512, Inputs::of_bf16())),
             #[cfg(not(target_arch = "x86_64"))]
             Dot::F32Avx2 | Dot::Int8Avx2 | Dot::F32Avx512 | Dot::Int8Avx512Vnni | Dot::Bf16Avx512 => None,
         }
@@ -182,13 +182,13 @@ instances! {
     int8_avx2: x86::Int8Avx2, 2, 4;
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f")]
-    f32_avx512: x86::F32Avx512, 4, 6;
+    f32_avx512: x86::F32Avx512, 3, 5;
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     int8_avx512_vnni: x86::Int8Avx512Vnni, 4, 6;
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    bf16_avx512: x86::Bf16Avx512, 4, 6;
+    bf16_avx512: x86::Bf16Avx512, 3, 5;
 }
 
 impl DotLanes for F32Scalar {
