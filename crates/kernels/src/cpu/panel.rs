@@ -177,16 +177,23 @@ unsafe fn any<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product: 
     }
 }
 
-/// Weights that become unsigned bytes.
+/// Weights that become unsigned bytes; scales and sums are those of E2M1 codes unless said otherwise.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "pointers as `Product` says")]
 trait Words {
     /// Bytes of a block's values.
     const BLOCK_BYTES: usize;
     /// Bytes of a block's scales.
-    const SCALE_BYTES: usize;
+    const SCALE_BYTES: usize = PackedFormat::Mxfp4.scale_bytes();
     /// The weights of columns `8 · octet ..` and of the four behind them.
     unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words);
-    unsafe fn scales<L: PanelLanes>(from: *const u8) -> L::Floats;
-    unsafe fn dot<L: PanelLanes>(sum: L::Integers, words: L::Words, x: *const i8) -> L::Integers;
+    #[inline(always)]
+    unsafe fn scales<L: PanelLanes>(from: *const u8) -> L::Floats {
+        unsafe { L::scales_e8m0(from) }
+    }
+    #[inline(always)]
+    unsafe fn dot<L: PanelLanes>(sum: L::Integers, words: L::Words, x: *const i8) -> L::Integers {
+        unsafe { L::dot_codes(sum, words, x) }
+    }
 }
 
 struct Nibbles;
@@ -196,36 +203,18 @@ struct Eights;
 #[expect(clippy::undocumented_unsafe_blocks, reason = "pointers as `Product` says")]
 impl Words for Nibbles {
     const BLOCK_BYTES: usize = PackedFormat::Mxfp4.value_bytes();
-    const SCALE_BYTES: usize = PackedFormat::Mxfp4.scale_bytes();
     #[inline(always)]
     unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words) {
         unsafe { L::codes(block.add(octet * 64)) }
-    }
-    #[inline(always)]
-    unsafe fn scales<L: PanelLanes>(from: *const u8) -> L::Floats {
-        unsafe { L::scales_e8m0(from) }
-    }
-    #[inline(always)]
-    unsafe fn dot<L: PanelLanes>(sum: L::Integers, words: L::Words, x: *const i8) -> L::Integers {
-        unsafe { L::dot_codes(sum, words, x) }
     }
 }
 
 #[expect(clippy::undocumented_unsafe_blocks, reason = "pointers as `Product` says")]
 impl Words for Codes {
     const BLOCK_BYTES: usize = CODE_BYTES;
-    const SCALE_BYTES: usize = PackedFormat::Mxfp4.scale_bytes();
     #[inline(always)]
     unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words) {
         unsafe { (L::words(block.add(octet * 128)), L::words(block.add(octet * 128 + 64))) }
-    }
-    #[inline(always)]
-    unsafe fn scales<L: PanelLanes>(from: *const u8) -> L::Floats {
-        unsafe { L::scales_e8m0(from) }
-    }
-    #[inline(always)]
-    unsafe fn dot<L: PanelLanes>(sum: L::Integers, words: L::Words, x: *const i8) -> L::Integers {
-        unsafe { L::dot_codes(sum, words, x) }
     }
 }
 
