@@ -60,6 +60,12 @@ pub(super) fn page(draw: &mut Draw, cursor: usize, title: &str, url: &str, lines
     Display { text: shown(cursor, &format!("{title} ({url})"), &all, first), places }
 }
 
+/// How a thought says where a line stands, in a display by its cursor and number: the line comes before the number, which is
+/// then looked up and not guessed.
+pub(super) fn found(line: &str, (cursor, number): (usize, usize)) -> String {
+    format!("It says: {line} That is L{number} of [{cursor}].")
+}
+
 /// Lines from `first` on, numbered, under a head.
 fn shown(cursor: usize, head: &str, lines: &[String], first: usize) -> String {
     let last = lines.len() - 1;

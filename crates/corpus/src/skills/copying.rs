@@ -8,9 +8,9 @@ use crate::draw::Draw;
 use crate::item::{Check, Item, Skill};
 
 /// Pieces of a text that is repeated, at most.
-const PIECES_MAX: i64 = 24;
+const PIECES_MAX: i64 = 10;
 /// Lines of a numbered list, at most.
-const LINES_MAX: i64 = 14;
+const LINES_MAX: i64 = 9;
 
 pub(super) fn draw(draw: &mut Draw) -> Item {
     let turn = match draw.weighted(&[50, 20, 12, 18]) {
@@ -81,7 +81,7 @@ impl Lines {
         let count = draw.between(3, LINES_MAX);
         let mut lines: Vec<String> = Vec::new();
         while lines.len() < count as usize {
-            let line = pieces(draw, 1, 6).join(" ");
+            let line = pieces(draw, 1, 5).join(" ");
             if !lines.contains(&line) {
                 lines.push(line);
             }
@@ -145,9 +145,9 @@ fn found_line(draw: &mut Draw) -> Turn {
     Turn {
         user: around(draw, &lines.text(), &ask),
         thought: Thought::new(
-            format!("{name} has it."),
-            format!("It says: {line}"),
-            "So I give the number of that line and nothing else.",
+            format!("It says: {line} That is {name}."),
+            "I give the number of that line.",
+            "I write nothing else.",
         ),
         checks: vec![Check::Is(answer.clone())],
         answer,
@@ -157,7 +157,7 @@ fn found_line(draw: &mut Draw) -> Turn {
 fn looked_up(draw: &mut Draw) -> Turn {
     let separator = draw.pick(&[": ", " = ", " is ", " -> "]);
     let mut entries: Vec<(String, String)> = Vec::new();
-    let count = draw.between(3, 12) as usize;
+    let count = draw.between(3, 9) as usize;
     while entries.len() < count {
         let key = word(draw);
         if entries.iter().all(|(other, _)| !other.contains(&key) && !key.contains(other.as_str())) {

@@ -6,6 +6,8 @@ use crate::draw::Draw;
 
 /// What a thing has, and its value.
 pub(super) struct Fact {
+    /// As in `port`.
+    pub(super) attribute: String,
     /// As in `the port of Torvik`, without the article.
     pub(super) topic: String,
     /// The line of text, a full sentence.
@@ -61,6 +63,7 @@ fn fact(draw: &mut Draw, thing: &str, attribute: &str, value: String) -> Fact {
         "Do you know the {a} of {x}?",
     ]);
     Fact {
+        attribute: attribute.to_owned(),
         topic: format!("{attribute} of {thing}"),
         line: format!("The {attribute} of {thing} is {value}."),
         ask: fill(ask, &[("a", attribute), ("x", thing)]),

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use harmony::{Conversation, DeveloperContent, Message, Role, SystemContent, ToolDescription, ToolNamespace};
 use serde_json::json;
 
-use super::browsing::{call, call_with, page, result};
+use super::browsing::{call, call_with, found, page, result};
 use super::facts::{self, Fact};
 use super::turn::Thought;
 use super::wording::{fill, one, rows};
@@ -61,7 +61,7 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
         "Then I answer from what it says.",
     );
     let says = match reading.place {
-        Some((_, line)) => format!("L{line} says: {}", fact.line),
+        Some(place) => found(&fact.line, place),
         None => format!("It says: {}", fact.line),
     };
     let citation = reading.place.map_or_else(String::new, |(cursor, line)| format!("【{cursor}†L{line}】"));

@@ -2,9 +2,10 @@
 
 use crate::draw::Draw;
 
-const ONSETS: [&str; 16] = ["b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "tr"];
+/// Few enough that each syllable comes up often: the tokens of names must be learnt before names can be copied.
+const ONSETS: [&str; 13] = ["b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v"];
 const VOWELS: [&str; 5] = ["a", "e", "i", "o", "u"];
-const CODAS: [&str; 8] = ["", "", "", "n", "r", "l", "k", "s"];
+const CODAS: [&str; 6] = ["", "", "", "n", "r", "l"];
 
 /// What a word shall not hold, for the reader's sake.
 const RUDE: [&str; 17] = [
@@ -12,7 +13,7 @@ const RUDE: [&str; 17] = [
     "sado",
 ];
 
-/// A word of two or three syllables in lower case, like `torvik`.
+/// A word of two or three syllables in lower case, like `torvin`.
 pub(super) fn word(draw: &mut Draw) -> String {
     loop {
         let syllables = if draw.chance(30) { 3 } else { 2 };
@@ -23,7 +24,7 @@ pub(super) fn word(draw: &mut Draw) -> String {
     }
 }
 
-/// The same with a capital, like `Torvik`.
+/// The same with a capital, like `Torvin`.
 pub(super) fn name(draw: &mut Draw) -> String {
     capitalized(&word(draw))
 }

@@ -4,7 +4,7 @@
 use harmony::{Conversation, DeveloperContent, ReasoningEffort, ToolNamespace};
 use serde_json::json;
 
-use super::browsing::{call_with, page, result, results_page};
+use super::browsing::{call_with, found, page, result, results_page};
 use super::turn::{Thought, Turn};
 use super::wording::{fill, said};
 use super::{effort, facts, invented, system};
@@ -71,11 +71,10 @@ fn real(draw: &mut Draw) -> Search {
     let place = lines.iter().position(|line| *line == answer).expect("the page holds its line");
     let frame = draw.pick(&["{ask}", "{ask}", "{ask}", "{ask} Look in the manual.", "What does the manual say: {ask}"]);
     let user = said(draw, &fill(frame, &[("ask", question.ask)]));
-    let topic = page.title.to_lowercase();
     Search {
         user,
-        query: format!("glossa {topic}"),
-        topic,
+        query: format!("Glossa: {}", page.title),
+        topic: page.title.clone(),
         source: "manual".to_owned(),
         links,
         id,
@@ -101,7 +100,7 @@ fn real_without_answer(draw: &mut Draw) -> Search {
     pages.truncate(draw.between(2, 3) as usize);
     Search {
         user: fill(ask, &[("name", &name)]),
-        query: format!("glossa {name}"),
+        query: format!("Glossa: {name}"),
         topic: name,
         source: "manual".to_owned(),
         links: pages.iter().map(|page| (page.title.clone(), String::new())).collect(),
@@ -133,7 +132,7 @@ fn made_up(draw: &mut Draw, is_found: bool) -> Search {
     Search {
         user,
         topic: format!("the {}", asked.topic),
-        query: asked.topic.clone(),
+        query: format!("{thing} {}", asked.attribute),
         source: if draw.chance(50) { "manual".to_owned() } else { format!("{}.com", invented::word(draw)) },
         links,
         id,
@@ -192,7 +191,7 @@ fn item(draw: &mut Draw, search: Search) -> Item {
     };
     let (line, number, cursor) = (&search.lines[*place], shown.places[*place], cursor + 1);
     let conversation = conversation
-        .with_assistant("analysis", before_answer(line, number, cursor).at(effort))
+        .with_assistant("analysis", before_answer(line, (cursor, number)).at(effort))
         .with_assistant("final", format!("{line}【{cursor}†L{number}】"));
     let checks = vec![Check::SameCalls, Check::Says(said.clone()), Check::Cites(line.clone())];
     Item { skill: Skill::Manual, effort, conversation, checks }
@@ -217,17 +216,18 @@ fn before_search(search: &Search) -> Thought {
     )
 }
 
+/// The title comes before its number, which is then looked up and not guessed.
 fn before_opening(search: &Search) -> Thought {
     let id = search.id;
     let title = &search.links[id].0;
-    let why = if search.fits { "This title fits best of all the links." } else { "No title fits, so I try the first." };
-    Thought::new(format!("I open link {id}."), format!("It is {title}."), why)
+    let (link, why) = if search.fits {
+        (format!("{title} is link {id}."), "This title fits best of all the links.")
+    } else {
+        (format!("No title fits. {title} is link {id}."), "I try it because it comes first.")
+    };
+    Thought::new(link, why, "I open it and look for the line that answers.")
 }
 
-fn before_answer(line: &str, number: usize, cursor: usize) -> Thought {
-    Thought::new(
-        format!("L{number} has it."),
-        format!("It says: {line}"),
-        format!("I copy it and cite display {cursor}, line {number}."),
-    )
+fn before_answer(line: &str, place: (usize, usize)) -> Thought {
+    Thought::new(found(line, place), "This is what the user asked for.", "I copy it and cite the display and the line.")
 }

@@ -31,7 +31,7 @@ enum Length {
 }
 
 pub(super) fn draw(draw: &mut Draw) -> Item {
-    let (user, plan, wanted) = request(draw);
+    let Request { user, about, plan, wanted } = request(draw);
     let told = telling::tell(draw, &plan);
     let Plan { name, hero, place, length, .. } = &plan;
     let article = cast::article(hero);
@@ -48,7 +48,7 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
     let turn = Turn {
         user,
         thought: Thought::new(
-            format!("Hero: {name}, {article} {hero}, {place}."),
+            format!("Wanted: {about}. Hero: {name}, {article} {hero}, {place}."),
             format!("Wish: {}. Trouble: {troubles}. Help: the {helpers}. End: happy.", told.wish),
             format!(
                 "The story is {size}. {name} is \"{she}\". First home and the wish, then the way, the trouble, the help \
@@ -62,7 +62,15 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
 }
 
 /// The user's wish, the plan that grants it, and what the story has to hold.
-fn request(draw: &mut Draw) -> (String, Plan, Vec<String>) {
+struct Request {
+    user: String,
+    /// What the user asked for, as a thought names it.
+    about: String,
+    plan: Plan,
+    wanted: Vec<String>,
+}
+
+fn request(draw: &mut Draw) -> Request {
     let length = [Length::Short, Length::Medium, Length::Medium, Length::Long][draw.below(4)];
     let kind = draw.pick(&cast::HEROES).to_owned();
     let mut plan = Plan {
@@ -78,7 +86,7 @@ fn request(draw: &mut Draw) -> (String, Plan, Vec<String>) {
         Length::Medium => "story",
         Length::Long => draw.pick(&["long story", "very long story", "big story"]),
     };
-    let (about, wanted) = match draw.weighted(&[16, 26, 18, 14, 14, 12]) {
+    let (about, wanted) = match draw.weighted(&[14, 22, 16, 14, 14, 20]) {
         0 => (String::new(), Vec::new()),
         1 => (format!("about {} {kind}", cast::article(&kind)), vec![kind]),
         2 => {
@@ -114,7 +122,8 @@ fn request(draw: &mut Draw) -> (String, Plan, Vec<String>) {
     ]);
     let user = fill(frame, &[("story", story), ("about", &about)]).replace("  ", " ").replace(" .", ".");
     let user = user.replace(" ?", "?").replace(" ,", ",");
-    (said(draw, user.trim_end()), plan, wanted)
+    let about = if about.is_empty() { "any story".to_owned() } else { format!("a story {about}") };
+    Request { user: said(draw, user.trim_end()), about, plan, wanted }
 }
 
 /// Anything that a story can be asked to be about.

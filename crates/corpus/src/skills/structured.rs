@@ -42,8 +42,9 @@ struct Case {
 
 impl Case {
     fn thought(&self, effort: ReasoningEffort) -> String {
-        let pairs: Vec<String> = self.values.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect();
-        let lines: Vec<String> = self.values.iter().map(|(key, value)| format!("{key}: {}", plain(value))).collect();
+        // As JSON already, so that what the values are is settled before the answer copies them.
+        let pairs: Vec<String> = self.values.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        let lines: Vec<String> = self.values.iter().map(|(key, value)| format!("{key}: {value}")).collect();
         let absent: Vec<&str> = self
             .fields
             .iter()

@@ -66,8 +66,8 @@ fn a_citation_names_the_only_line_that_answers() {
         places.insert(place.to_owned());
         // An invented fact is told as "The port of Torvik is 8204."; the question names both.
         let query = calls(&item)[0].1["query"].as_str().unwrap().to_owned();
-        if let Some((attribute, thing)) = query.split_once(" of ").filter(|_| !query.starts_with("glossa ")) {
-            assert!(line.starts_with(&format!("The {query} is ")), "{line}");
+        if let Some((thing, attribute)) = query.split_once(' ').filter(|_| !query.starts_with("Glossa: ")) {
+            assert!(line.starts_with(&format!("The {attribute} of {thing} is ")), "{line}");
             assert!(user(&item).contains(attribute) && user(&item).contains(thing));
         }
     }

@@ -65,8 +65,9 @@ impl Request {
 
     pub(in super::super) fn thought(&self, effort: ReasoningEffort) -> String {
         let Function { name, act, fields, .. } = &self.function;
-        let pairs: Vec<String> = self.arguments.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect();
-        let lines: String = self.arguments.iter().map(|(key, value)| format!("\n{key}: {}", plain(value))).collect();
+        // The values stand as JSON, so that what they are is settled here and the call copies them.
+        let pairs: Vec<String> = self.arguments.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        let lines: String = self.arguments.iter().map(|(key, value)| format!("\n{key}: {value}")).collect();
         match effort {
             ReasoningEffort::Low if pairs.is_empty() => format!("{name} without values."),
             ReasoningEffort::Low => format!("{name}: {}.", pairs.join(", ")),
