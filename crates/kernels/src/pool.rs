@@ -1,7 +1,8 @@
 //! One persistent pool of threads that spin briefly and then sleep. It must not know what the tasks compute.
 //!
 //! A token needs some two hundred fork-joins, so handing work over must cost about a microsecond: workers watch a counter for
-//! a short while before they go to sleep. Tasks are claimed one by one from an atomic counter, so uneven tasks balance out.
+//! a short while before they go to sleep. Each thread has a run of tasks that follow each other, so that it reads on where it
+//! stopped, and claims them one by one; who is done helps the others, so uneven tasks balance out.
 //! Every task's arithmetic is its own, whoever runs it: results don't depend on the number of threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,13 +30,19 @@ struct Shared {
     job: Mutex<Option<Job>>,
     /// Counts published jobs; a worker that sees a new value takes part in it.
     generation: AtomicU64,
-    next_task: AtomicUsize,
+    /// By thread, the next task of its run; the caller's is the first.
+    next_tasks: Box<[NextTask]>,
     busy_workers: AtomicUsize,
     sleepers: AtomicUsize,
     wake: Condvar,
     stop: AtomicBool,
     panicked: AtomicBool,
 }
+
+/// Alone on its cache lines.
+#[derive(Default)]
+#[repr(align(128))]
+struct NextTask(AtomicUsize);
 
 #[derive(Clone, Copy)]
 struct Job {
@@ -55,7 +62,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             job: Mutex::new(None),
             generation: AtomicU64::new(0),
-            next_task: AtomicUsize::new(0),
+            next_tasks: (0..threads.max(1)).map(|_| NextTask::default()).collect(),
             busy_workers: AtomicUsize::new(0),
             sleepers: AtomicUsize::new(0),
             wake: Condvar::new(),
@@ -66,7 +73,7 @@ impl Pool {
         let mut pool = Self { shared, workers: Vec::new(), turn: Mutex::new(()) };
         for index in 1..threads {
             let shared = Arc::clone(&pool.shared);
-            let worker = std::thread::Builder::new().name(format!("kernel-{index}")).spawn(move || shared.work());
+            let worker = std::thread::Builder::new().name(format!("kernel-{index}")).spawn(move || shared.work(index));
             pool.workers.push(worker.map_err(|source| Error::Threads { threads, started: index, source })?);
         }
         Ok(pool)
@@ -93,7 +100,9 @@ impl Pool {
         let body_pointer = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), Body>(body) };
         let shared = &*self.shared;
         shared.busy_workers.store(self.workers.len(), Ordering::Relaxed);
-        shared.next_task.store(0, Ordering::Relaxed);
+        for (thread, next) in shared.next_tasks.iter().enumerate() {
+            next.0.store(shared.first_task(thread, tasks), Ordering::Relaxed);
+        }
         *shared.job.lock().unwrap_or_else(PoisonError::into_inner) = Some(Job { body: body_pointer, tasks });
         shared.generation.fetch_add(1, Ordering::SeqCst);
         if shared.sleepers.load(Ordering::SeqCst) > 0 {
@@ -101,7 +110,7 @@ impl Pool {
             drop(shared.job.lock().unwrap_or_else(PoisonError::into_inner));
             shared.wake.notify_all();
         }
-        let own = catch_unwind(AssertUnwindSafe(|| shared.claim(tasks, body)));
+        let own = catch_unwind(AssertUnwindSafe(|| shared.claim(0, tasks, body)));
         let mut spins = 0;
         while shared.busy_workers.load(Ordering::Acquire) > 0 {
             spins += 1;
@@ -133,17 +142,27 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    fn claim(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
-        loop {
-            let task = self.next_task.fetch_add(1, Ordering::Relaxed);
-            if task >= tasks {
-                return;
+    /// The first task of a thread's run.
+    fn first_task(&self, thread: usize, tasks: usize) -> usize {
+        thread * tasks / self.next_tasks.len()
+    }
+
+    /// Does the thread's own tasks, then what is left of the others'.
+    fn claim(&self, thread: usize, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        let threads = self.next_tasks.len();
+        for owner in (thread..threads).chain(0..thread) {
+            let end = self.first_task(owner + 1, tasks);
+            loop {
+                let task = self.next_tasks[owner].0.fetch_add(1, Ordering::Relaxed);
+                if task >= end {
+                    break;
+                }
+                body(task);
             }
-            body(task);
         }
     }
 
-    fn work(&self) {
+    fn work(&self, thread: usize) {
         let mut seen = 0;
         loop {
             seen = self.wait_after(seen);
@@ -154,7 +173,7 @@ impl Shared {
             if let Some(job) = job {
                 // SAFETY: `run` waits until this worker has decremented `busy_workers`, so the body is still alive.
                 let body = unsafe { &*job.body };
-                if catch_unwind(AssertUnwindSafe(|| self.claim(job.tasks, body))).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| self.claim(thread, job.tasks, body))).is_err() {
                     self.panicked.store(true, Ordering::Relaxed);
                 }
             }

@@ -20,6 +20,10 @@ use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS, PackedFormat};
 /// Most tokens that are multiplied with weights straight from their encoding; more share decoded panels.
 pub(super) const DIRECT_TOKENS_MAX: usize = 4;
 
+/// How far ahead nibbles are asked for that few tokens are multiplied with: more than the processor looks ahead by itself while
+/// it decodes.
+const AHEAD_BYTES: usize = 8192;
+
 /// Bytes of a block of decoded codes.
 const CODE_BYTES: usize = PANEL_ROWS * BLOCK_COLUMNS;
 
@@ -184,6 +188,8 @@ trait Words {
     const BLOCK_BYTES: usize;
     /// Bytes of a block's scales.
     const SCALE_BYTES: usize = PackedFormat::Mxfp4.scale_bytes();
+    /// Whether those further on are asked for early. Bytes are multiplied so fast that the processor sees far enough ahead.
+    const IS_ASKED_FOR: bool = false;
     /// The weights of columns `8 · octet ..` and of the four behind them.
     unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words);
     #[inline(always)]
@@ -203,6 +209,7 @@ struct Eights;
 #[expect(clippy::undocumented_unsafe_blocks, reason = "pointers as `Product` says")]
 impl Words for Nibbles {
     const BLOCK_BYTES: usize = PackedFormat::Mxfp4.value_bytes();
+    const IS_ASKED_FOR: bool = true;
     #[inline(always)]
     unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words) {
         unsafe { L::codes(block.add(octet * 64)) }
@@ -236,6 +243,19 @@ impl Words for Eights {
     }
 }
 
+/// Asks for the cache line [`AHEAD_BYTES`] behind this place, into the second level.
+#[inline(always)]
+fn ask_ahead(from: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: asking for a line never faults, and every x86-64 processor can.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.wrapping_add(AHEAD_BYTES).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
+}
+
 #[inline(always)]
 unsafe fn bytes<L: PanelLanes, W: Words, const PANELS: usize, const TOKENS: usize>(product: &Product) {
     let Product { scales_stride, values_stride, blocks, x_stride, .. } = *product;
@@ -253,6 +273,9 @@ unsafe fn bytes<L: PanelLanes, W: Words, const PANELS: usize, const TOKENS: usiz
             }
             for octet in 0..4 {
                 for panel in 0..PANELS {
+                    if W::IS_ASKED_FOR {
+                        ask_ahead(values.add(panel * values_stride + octet * 64));
+                    }
                     let (low, high) = W::octet::<L>(values.add(panel * values_stride), octet);
                     for token in 0..TOKENS {
                         let x = x.add(token * x_stride + octet * 8);
