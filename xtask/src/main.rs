@@ -1,5 +1,5 @@
 //! The chores of this repository, as `cargo xtask …`: the whole check, the house rules, synthetic checkpoints, the
-//! gates of the model that ships, benchmarks.
+//! gates of the model that ships, benchmarks, comparisons.
 //!
 //! It must not know how a model is run: the gates ask the engine.
 
@@ -10,6 +10,7 @@ mod arguments;
 mod bench;
 mod ci;
 mod deny;
+mod divergence;
 mod error;
 mod gates;
 mod process;
@@ -66,6 +67,8 @@ cargo xtask COMMAND
       --threads N           default: all
       --glossa FILE         this program instead of a new build
       --out FILE            default: target/bench.jsonl
+  divergence TRUTH OTHER
+                    compares two files of `glossa logits`: KL divergence, differences, the likeliest token
 ";
 
 fn main() -> ExitCode {
@@ -90,6 +93,7 @@ fn dispatch(arguments: &mut Arguments) -> Result<()> {
         Some("synth") => synthesis::run(arguments),
         Some("gates") => gates::run(arguments),
         Some("bench") => bench::run(arguments),
+        Some("divergence") => divergence::run(arguments),
         Some("help" | "--help") | None => {
             print!("{USAGE}");
             Ok(())
