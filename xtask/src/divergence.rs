@@ -69,6 +69,9 @@ impl Logits {
         self.file.read_exact(&mut self.bytes).map_err(|source| Error::file(&self.path, source))?;
         let (values, _) = self.bytes.as_chunks::<4>();
         values.iter().zip(&mut self.row).for_each(|(&bytes, to)| *to = f32::from_le_bytes(bytes));
+        if self.row.iter().any(|logit| !logit.is_finite()) {
+            return Err(Error::Usage(format!("{}: expected finite logits, found others", self.path.display())));
+        }
         Ok(&self.row)
     }
 }
@@ -152,7 +155,7 @@ impl LogSum {
 
 #[cfg(test)]
 mod tests {
-    use super::Divergence;
+    use super::{Divergence, Logits};
 
     fn of(truth: &[f32], other: &[f32]) -> Divergence {
         let mut divergence = Divergence::default();
@@ -173,6 +176,26 @@ mod tests {
         let divergence = of(&[0.0, 0.0], &[3.0_f32.ln(), 0.0]);
         assert!((divergence.kl[0] - 0.5 * (4.0_f64 / 3.0).ln()).abs() < 1e-7, "{:?}", divergence.kl);
         assert_eq!(of(&[0.0, 1.0], &[1.0, 0.0]).agreeing, 0);
+    }
+
+    #[test]
+    fn files_are_read_row_by_row_and_mistakes_named() {
+        let path = std::env::temp_dir().join(format!("divergence-{}.safetensors", std::process::id()));
+        let write = |header: &str, values: &[f32]| {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend_from_slice(header.as_bytes());
+            values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+            std::fs::write(&path, bytes).unwrap();
+            Logits::open(&path)
+        };
+        let header = r#"{"logits":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#;
+        let mut logits = write(header, &[1.0, 2.0, 3.0, f32::NAN]).ok().unwrap();
+        assert_eq!((logits.shape, logits.row().ok().unwrap()), ((2, 2), &[1.0, 2.0][..]));
+        assert!(logits.row().err().unwrap().to_string().contains("finite"));
+        assert!(write(header, &[1.0]).ok().unwrap().row().is_err());
+        let other = write(r#"{"weights":{"dtype":"F32","shape":[1,1]}}"#, &[]).err().unwrap().to_string();
+        assert!(other.contains("`logits` F32"), "{other}");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -222,6 +222,21 @@ mod tests {
     }
 
     #[test]
+    fn who_is_done_helps_the_others() {
+        let (pool, done) = (Pool::new(2).unwrap(), AtomicUsize::new(0));
+        // The first task ends when all others have: those behind it in its thread's run must have gone to the other thread.
+        pool.run(8, &|task| {
+            if task == 0 {
+                while done.load(Ordering::Acquire) < 7 {
+                    std::thread::yield_now();
+                }
+            }
+            done.fetch_add(1, Ordering::Release);
+        });
+        assert_eq!(done.load(Ordering::Relaxed), 8);
+    }
+
+    #[test]
     fn sleeping_workers_wake_and_callers_queue() {
         let pool = Pool::new(3).unwrap();
         let total = AtomicUsize::new(0);

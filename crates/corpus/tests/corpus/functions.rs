@@ -76,6 +76,11 @@ fn arguments_fit_and_were_told() {
             assert_told(&arguments, &asked(&item.conversation));
             let thought = thought(&item.conversation);
             assert!(thought.contains(name), "{thought}");
+            for (key, value) in arguments.as_object().unwrap() {
+                let is_told =
+                    [format!("{key} {value}"), format!("{key}: {value}")].iter().any(|pair| thought.contains(pair));
+                assert!(is_told, "{key} {value}: {thought}");
+            }
             seen += 1;
         }
     }

@@ -8,7 +8,7 @@ use corpus::{Item, Skill};
 use harmony::Message;
 use serde_json::Value;
 
-use super::{answer, between, items, results, user};
+use super::{answer, between, items, results, thoughts, user};
 
 fn calls(item: &Item) -> Vec<(String, Value)> {
     let calls = item.conversation.messages.iter().filter(|message| message.content_type.is_some());
@@ -44,6 +44,7 @@ fn a_search_is_followed_by_the_link_that_it_showed() {
         let id = link["id"].as_u64().unwrap();
         let title = between(&results[0], &format!("【{id}†"), "†").unwrap();
         assert!(results[1].starts_with(&format!("[{}] {title} (", cursor(&results[1]))));
+        assert!(thoughts(&item)[1].contains(&format!("{title} is link {id}.")), "{:?}", thoughts(&item));
         ids.insert(id);
     }
     assert_eq!(ids.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
@@ -61,6 +62,8 @@ fn a_citation_names_the_only_line_that_answers() {
         let lines = lines(page);
         let line = &lines[&place.parse().unwrap()];
         assert_eq!(answer.split('【').next().unwrap(), line);
+        let found = format!("It says: {line} That is L{place} of [{display}].");
+        assert!(thoughts(&item)[2].starts_with(&found), "{:?}", thoughts(&item));
         assert_eq!(lines.values().filter(|other| *other == line).count(), 1);
         cited += 1;
         places.insert(place.to_owned());

@@ -53,6 +53,22 @@ fn articles_fit_and_sentences_are_whole() {
 }
 
 #[test]
+fn the_thought_begins_with_what_the_user_wants() {
+    let mut named = 0;
+    for item in items(Skill::Story) {
+        let thought = thoughts(&item).concat();
+        let wanted = between(&thought, "Wanted: ", ". Hero: ").unwrap();
+        let Some(about) = wanted.strip_prefix("a story ") else {
+            assert_eq!(wanted, "any story");
+            continue;
+        };
+        assert!(user(&item).to_lowercase().contains(&about.to_lowercase()), "{}: {thought}", user(&item));
+        named += 1;
+    }
+    assert!(named > 500, "{named}");
+}
+
+#[test]
 fn the_plan_is_followed() {
     for item in items(Skill::Story) {
         let (thought, story) = (thoughts(&item).concat(), answer(&item).to_lowercase());
