@@ -33,17 +33,24 @@ pub(crate) fn run(arguments: &PackArguments) -> Result<(), Error> {
     Ok(out.flush()?)
 }
 
-/// Loads a model, with the packed weights beside it if there are any. `place` is nothing for the model inside the program.
+/// Loads a model, with the packed weights beside it if there are any. `place` is nothing for the model inside the program. Scales
+/// are looked at where weights are taken that were not packed before; those that were, were looked at then.
 pub(crate) fn load(
     checkpoint: Checkpoint,
     device: Device,
     precision: Precision,
     place: Option<&Path>,
 ) -> Result<Box<dyn Model>, Error> {
-    let path = place.filter(|_| precision != Precision::Exact).map(|place| beside(place, precision));
+    let is_packed = precision != Precision::Exact && device != Device::Reference;
+    let path = place.filter(|_| is_packed).map(|place| beside(place, precision));
     let (store, passed_over) = path.as_deref().map_or_else(Default::default, open);
+    if matches!(store, PackStore::Memory) {
+        checkpoint.check_scales()?;
+    }
+    let published = checkpoint.clone();
     let model = model::load_with(checkpoint, device, precision, store)?;
     if let Some(path) = path.filter(|_| passed_over.load(Ordering::Relaxed) > 0) {
+        published.check_scales()?;
         say(&format!("{}: packed from another model, not used; run `glossa pack` again\n", path.display()));
     }
     Ok(model)

@@ -52,11 +52,11 @@ impl Named {
         }
     }
 
-    /// Opens the model and its vocabulary.
+    /// Opens the model and its vocabulary; whether its scales are numbers is asked when it is loaded.
     pub(crate) fn open(&self) -> Result<(Checkpoint, Vocabulary), Error> {
         match self {
             Self::Path(path) => {
-                let checkpoint = Checkpoint::open(path)?;
+                let checkpoint = Checkpoint::open_without_scales(path)?;
                 let vocabulary = loading::vocabulary(path, &checkpoint)?;
                 Ok((checkpoint, vocabulary))
             }

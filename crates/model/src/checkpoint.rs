@@ -52,6 +52,7 @@ pub struct Checkpoint {
     pub stop_ids: Vec<u32>,
     /// Where the vocabulary is.
     pub vocabulary: VocabularySource,
+    scaled: Vec<scales::ScaledTensor>,
 }
 
 /// The weights of one layer; `H` hidden, `I` intermediate, `E` experts.
@@ -178,7 +179,26 @@ impl Checkpoint {
     /// # Errors
     /// The first thing that is wrong, with the file, the tensor or field, what was expected and what was found.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let checkpoint = open::open(path)?;
+        checkpoint.check_scales()?;
+        Ok(checkpoint)
+    }
+
+    /// The same without reading the experts' scales, which is most of the time. Whoever computes with weights that were not
+    /// packed before asks for [`Checkpoint::check_scales`].
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_without_scales(path: &Path) -> Result<Self, Error> {
         open::open(path)
+    }
+
+    /// Refuses a scale that is E8M0's not-a-number.
+    ///
+    /// # Errors
+    /// The first such scale, by file, tensor, expert and row.
+    pub fn check_scales(&self) -> Result<(), Error> {
+        scales::refuse_nan_scales(&self.files, &self.scaled)
     }
 
     /// A checkpoint of the Hugging Face layout that is in memory: its `config.json` and its one safetensors file. The
@@ -187,7 +207,9 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn from_memory(name: &Path, config_json: &[u8], safetensors: Vec<u8>) -> Result<Self, Error> {
-        open::from_memory(name, config_json, safetensors)
+        let checkpoint = open::from_memory(name, config_json, safetensors)?;
+        checkpoint.check_scales()?;
+        Ok(checkpoint)
     }
 
     /// Bytes of all files with tensors.

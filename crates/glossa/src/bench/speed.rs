@@ -64,7 +64,7 @@ pub(super) fn measure(path: &Path, arguments: &BenchArguments, progress: &mut Pr
     let precision = loading::precision(arguments.exact, arguments.compute.dense_weights)?;
     progress.show(false, &format!("loading {}", path.display()));
     let start = Instant::now();
-    let checkpoint = Checkpoint::open(path)?;
+    let checkpoint = Checkpoint::open_without_scales(path)?;
     let plan = checkpoint.clone();
     let mut model = packs::load(checkpoint, device, precision, Some(path))?;
     let load_seconds = start.elapsed().as_secs_f64();

@@ -213,3 +213,15 @@ fn wrong_ids() {
     let arguments = ["logits", model.path(), "--ids", ids.to_str().unwrap(), "--out", nowhere.to_str().unwrap()];
     assert_refused("no folder for the output", &arguments, b"", &["missing/out.safetensors"]);
 }
+
+#[test]
+fn a_scale_that_was_spoiled_after_packing() {
+    let model = Model::tiny();
+    let packed = glossa(&["pack", model.path()], b"");
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    let tensor = "model.layers.0.mlp.experts.down_proj_scales";
+    spoil_scale(&model.path.join(FIRST), tensor);
+    let run = ["run", model.path(), "Hi", "--max-tokens", "1"];
+    assert_refused("NaN scale beside a packed file", &run, b"", &[tensor, "NaN"]);
+    assert_refused("NaN scale, exact", &[&run[..], &["--exact"]].concat(), b"", &[tensor, "NaN"]);
+}

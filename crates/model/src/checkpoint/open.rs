@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::json::{self, Fields, Pairs};
 use super::locate::{INDEX, Located, Weights as Where, locate, map, numbered};
-use super::tensors::Tensors;
+use super::tensors::{Taken, Tensors};
 use super::{Checkpoint, Layout, Weights, gguf, gguf_model, hugging_face, original, safetensors, vocabulary};
 use crate::Error;
 use crate::error::printable;
@@ -51,9 +51,21 @@ fn open_safetensors(directory: &Path, place: &Where) -> Result<Checkpoint, Error
     let above = layout == Layout::Original;
     let stop_ids = vocabulary::stop_ids(directory, above, (&config_path, &map), config.vocabulary_size)?;
     let Weights { embedding, unembedding, final_norm, layers } = weights;
-    let (files, tensors) = tensors.finish()?;
+    let Taken { files, tensors, scaled } = tensors.finish()?;
     let vocabulary = vocabulary::beside(directory, above);
-    Ok(Checkpoint { layout, config, embedding, unembedding, final_norm, layers, tensors, files, stop_ids, vocabulary })
+    Ok(Checkpoint {
+        layout,
+        config,
+        embedding,
+        unembedding,
+        final_norm,
+        layers,
+        tensors,
+        files,
+        stop_ids,
+        vocabulary,
+        scaled,
+    })
 }
 
 /// A checkpoint of the Hugging Face layout that is in memory; `path` is only for messages.
@@ -67,9 +79,21 @@ pub(super) fn from_memory(path: &Path, config_json: &[u8], safetensors: Vec<u8>)
     let config = configuration.config;
     let mut stop_ids = Vec::new();
     vocabulary::add_stop_ids(&mut stop_ids, &fields, config.vocabulary_size)?;
-    let (files, tensors) = tensors.finish()?;
+    let Taken { files, tensors, scaled } = tensors.finish()?;
     let (layout, vocabulary) = (Layout::HuggingFace, super::VocabularySource::None);
-    Ok(Checkpoint { layout, config, embedding, unembedding, final_norm, layers, tensors, files, stop_ids, vocabulary })
+    Ok(Checkpoint {
+        layout,
+        config,
+        embedding,
+        unembedding,
+        final_norm,
+        layers,
+        tensors,
+        files,
+        stop_ids,
+        vocabulary,
+        scaled,
+    })
 }
 
 fn read_safetensors(directory: &Path, place: &Where, layout: Layout) -> Result<Tensors, Error> {
@@ -188,9 +212,21 @@ fn open_gguf(parts: &[PathBuf]) -> Result<Checkpoint, Error> {
     let Weights { embedding, unembedding, final_norm, layers } = gguf_model::weights(&mut tensors, &configuration)?;
     let config = configuration.config;
     let stop_ids = vocabulary::gguf_stop_ids(&bytes, &metadata, config.vocabulary_size)?;
-    let (files, tensors) = tensors.finish()?;
+    let Taken { files, tensors, scaled } = tensors.finish()?;
     let (layout, vocabulary) = (Layout::Gguf, vocabulary::gguf_vocabulary(&bytes, &metadata)?);
-    Ok(Checkpoint { layout, config, embedding, unembedding, final_norm, layers, tensors, files, stop_ids, vocabulary })
+    Ok(Checkpoint {
+        layout,
+        config,
+        embedding,
+        unembedding,
+        final_norm,
+        layers,
+        tensors,
+        files,
+        stop_ids,
+        vocabulary,
+        scaled,
+    })
 }
 
 fn check_part_number(metadata: &super::gguf_values::Metadata, number: usize) -> Result<(), Error> {

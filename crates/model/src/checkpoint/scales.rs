@@ -17,6 +17,7 @@ const NOT_A_NUMBER: u8 = 255;
 const PIECE_SCALES: usize = 1 << 20;
 
 /// A tensor that holds scales.
+#[derive(Clone)]
 pub(super) struct ScaledTensor {
     pub(super) file: usize,
     /// Name of the tensor with the scales.

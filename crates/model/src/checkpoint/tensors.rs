@@ -9,7 +9,7 @@ use kernels::decode::{bf16_to_f32, f16_to_f32};
 use kernels::{Bytes, DenseFormat, DenseMatrix, Mxfp4Layout, Mxfp4Matrix};
 
 use super::encoding::Encoding;
-use super::scales::{ScaledTensor, refuse_nan_scales};
+use super::scales::ScaledTensor;
 use super::{CheckpointFile, TensorInfo, TensorKind};
 use crate::Error;
 use crate::error::printable;
@@ -25,6 +25,14 @@ pub(super) struct Tensors {
     stored: BTreeMap<String, Stored>,
     taken: Vec<TensorInfo>,
     scaled: Vec<ScaledTensor>,
+}
+
+/// What was taken from all files.
+pub(super) struct Taken {
+    pub(super) files: Vec<CheckpointFile>,
+    pub(super) tensors: Vec<TensorInfo>,
+    /// Those whose scales are to be looked at.
+    pub(super) scaled: Vec<ScaledTensor>,
 }
 
 struct Stored {
@@ -171,8 +179,8 @@ impl Tensors {
         Err(Error::ExpertEncoding { path, tensor: name.to_owned(), found: stored.encoding.name().to_owned() })
     }
 
-    /// Ends the loading: refuses what nobody took, then scales that are not numbers.
-    pub(super) fn finish(self) -> Result<(Vec<CheckpointFile>, Vec<TensorInfo>), Error> {
+    /// Ends the loading: refuses what nobody took.
+    pub(super) fn finish(self) -> Result<Taken, Error> {
         let Self { origin: _, files, stored, taken, scaled } = self;
         if let Some((name, extra)) = stored.first_key_value() {
             return Err(Error::ExtraTensor {
@@ -182,8 +190,7 @@ impl Tensors {
                 found: format!("{} {:?}", extra.encoding.name(), extra.shape),
             });
         }
-        refuse_nan_scales(&files, &scaled)?;
-        Ok((files, taken))
+        Ok(Taken { files, tensors: taken, scaled })
     }
 
     fn take(&mut self, kind: TensorKind, name: &str, shape: &[usize]) -> Result<Stored, Error> {
