@@ -23,6 +23,8 @@ pub(super) struct Installed {
     /// Python or node.
     program: PathBuf,
     driver: PathBuf,
+    /// The library that the driver loads instead of the package's own.
+    library: Option<PathBuf>,
 }
 
 const NODE_LLAMA_VERSION: &str = "3.22.1";
@@ -86,7 +88,7 @@ fn install_with_npm(folder: &Path) -> Result<Installed> {
         complete(folder)?;
     }
     write(&driver, LLAMA_DRIVER)?;
-    Ok(Installed { peer: Peer::LlamaCpp, program: "node".into(), driver })
+    Ok(Installed { peer: Peer::LlamaCpp, program: "node".into(), driver, library: None })
 }
 
 fn install_with_pip(folder: &Path, prebuilt: bool) -> Result<Installed> {
@@ -95,18 +97,40 @@ fn install_with_pip(folder: &Path, prebuilt: bool) -> Result<Installed> {
     if !is_complete(folder) {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         let package = format!("ik-llama-cpp-python=={IK_LLAMA_VERSION}");
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", &package]);
-        if prebuilt {
-            pip.args(["--only-binary", ":all:"]);
-        } else {
-            pip.args(["--no-binary", "ik-llama-cpp-python"]).env("CMAKE_ARGS", "-DGGML_NATIVE=ON");
+        run(Command::new(&python).args(["-m", "pip", "install", "--only-binary", ":all:", &package]))?;
+        if !prebuilt {
+            build_ik_llama(folder, &package)?;
         }
-        run(&mut pip)?;
         complete(folder)?;
     }
     write(&driver, IK_LLAMA_DRIVER)?;
-    Ok(Installed { peer: Peer::IkLlamaCpp, program: python, driver })
+    let library = (!prebuilt).then(|| folder.join(BUILT_IK_LLAMA));
+    Ok(Installed { peer: Peer::IkLlamaCpp, program: python, driver, library })
+}
+
+/// The library of [`build_ik_llama`].
+const BUILT_IK_LLAMA: &str = "build/src/libllama.so";
+
+/// Builds the library alone, for this processor, from the source package: building the whole package fails, since a script that
+/// its tools need is not in it.
+fn build_ik_llama(folder: &Path, package: &str) -> Result<()> {
+    let bin = folder.join("bin");
+    let source = folder.join("source");
+    let pip = |arguments: &[&str]| run(Command::new(bin.join("python")).args(["-m", "pip"]).args(arguments));
+    pip(&["install", "--only-binary", ":all:", "cmake", "ninja"])?;
+    let mut download = Command::new(bin.join("python"));
+    download.args(["-m", "pip", "download", "--no-deps", "--no-binary", ":all:", package, "--dest"]);
+    run(download.arg(&source))?;
+    let name = format!("ik_llama_cpp_python-{IK_LLAMA_VERSION}");
+    run(Command::new("tar").arg("xf").arg(source.join(format!("{name}.tar.gz"))).arg("-C").arg(&source))?;
+    let build = folder.join("build");
+    let mut configure = Command::new(bin.join("cmake"));
+    configure.arg("-S").arg(source.join(name).join("vendor/ik_llama.cpp")).arg("-B").arg(&build);
+    configure.args(["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON", "-DGGML_NATIVE=ON"]);
+    configure.arg(format!("-DCMAKE_MAKE_PROGRAM={}", bin.join("ninja").display()));
+    configure.args(["TESTS", "EXAMPLES", "SERVER"].map(|part| format!("-DLLAMA_BUILD_{part}=OFF")));
+    run(&mut configure)?;
+    run(Command::new(bin.join("cmake")).arg("--build").arg(&build).args(["--target", "llama", "ggml"]))
 }
 
 /// An installation that was broken off has no such file, and is done again.
@@ -130,6 +154,9 @@ impl Installed {
         let model = model.canonicalize().map_err(|source| Error::file(model, source))?;
         let mut command = Command::new(&self.program);
         command.arg(&self.driver).arg(job.json(&model).to_string());
+        if let Some(library) = &self.library {
+            command.env("IK_LLAMA_CPP_LIB_PATH", library);
+        }
         let printed = output(&mut command)?;
         // Libraries may talk before; the report is the last line.
         let text = String::from_utf8_lossy(&printed);
