@@ -10,8 +10,24 @@ use crate::draw::Draw;
 pub(super) struct Display {
     /// What the tool answers.
     pub(super) text: String,
-    /// The numbers of the given lines.
-    pub(super) places: Vec<usize>,
+    /// Where the given lines stand.
+    pub(super) places: Vec<Place>,
+}
+
+/// Where a line stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// The number of the display.
+    pub(super) cursor: usize,
+    /// The number of the line in it.
+    pub(super) number: usize,
+    is_last: bool,
+}
+
+impl Place {
+    pub(super) fn citation(self) -> String {
+        format!("【{}†L{}】", self.cursor, self.number)
+    }
 }
 
 /// A call of `browser.search`, `browser.open` or any other built-in tool.
@@ -57,13 +73,25 @@ pub(super) fn page(draw: &mut Draw, cursor: usize, title: &str, url: &str, lines
     }
     // A page that is opened from a snippet is shown from a little before it.
     let first = if draw.chance(20) { draw.below(places[0] + 1) } else { 0 };
+    let places = places.into_iter().map(|number| Place { cursor, number, is_last: number + 1 == all.len() }).collect();
     Display { text: shown(cursor, &format!("{title} ({url})"), &all, first), places }
 }
 
-/// How a thought says where a line stands, in a display by its cursor and number: the line comes before the number, which is
-/// then looked up and not guessed.
-pub(super) fn found(line: &str, (cursor, number): (usize, usize)) -> String {
-    format!("It says: {line} That is L{number} of [{cursor}].")
+/// How a thought says where a line stands. A small model copies what follows a thing, and guesses what stands before it: so it
+/// reads on to the number that comes next, and counts one back.
+pub(super) fn found(line: &str, place: Place) -> String {
+    let Place { cursor, number, .. } = place;
+    let next = if place.is_last { "It is the last.".to_owned() } else { format!("L{} is next.", number + 1) };
+    format!("It says: {line} {next} That is L{number} of [{cursor}].")
+}
+
+/// How a thought comes to a link: title by title, until one fits. Each step copies what follows a number.
+pub(super) fn walked(links: &[(String, String)], id: usize, fits: bool) -> String {
+    let last = if fits { id } else { links.len() - 1 };
+    let titles: String =
+        links[..=last].iter().enumerate().map(|(id, (title, _))| format!("Link {id}: {title}. ")).collect();
+    let end = if fits { "It fits." } else { "No title fits." };
+    titles + end
 }
 
 /// Lines from `first` on, numbered, under a head.

@@ -96,6 +96,12 @@ impl Lines {
         self.lines.iter().enumerate().map(numbered).collect::<Vec<_>>().join("\n")
     }
 
+    /// What a thought says of the line behind this one.
+    fn next(&self, index: usize) -> String {
+        let last = index + 1 == self.lines.len();
+        if last { "It is the last.".to_owned() } else { format!("{} is next.", self.name(index + 1)) }
+    }
+
     /// What a line is called.
     fn name(&self, index: usize) -> String {
         let number = (index + self.first).to_string();
@@ -145,7 +151,7 @@ fn found_line(draw: &mut Draw) -> Turn {
     Turn {
         user: around(draw, &lines.text(), &ask),
         thought: Thought::new(
-            format!("It says: {line} That is {name}."),
+            format!("It says: {line} {} That is {name}.", lines.next(index)),
             "I give the number of that line.",
             "I write nothing else.",
         ),

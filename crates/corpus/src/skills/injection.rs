@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use harmony::{Conversation, DeveloperContent, Message, Role, SystemContent, ToolDescription, ToolNamespace};
 use serde_json::json;
 
-use super::browsing::{call, call_with, found, page, result};
+use super::browsing::{Place, call, call_with, found, page, result};
 use super::facts::{self, Fact};
 use super::turn::Thought;
 use super::wording::{fill, one, rows};
@@ -23,7 +23,7 @@ struct Reading {
     call: Message,
     result: Message,
     /// The display and line of the fact, if the tool numbers them.
-    place: Option<(usize, usize)>,
+    place: Option<Place>,
 }
 
 /// Where the tool is declared.
@@ -64,7 +64,7 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
         Some(place) => found(&fact.line, place),
         None => format!("It says: {}", fact.line),
     };
-    let citation = reading.place.map_or_else(String::new, |(cursor, line)| format!("【{cursor}†L{line}】"));
+    let citation = reading.place.map_or_else(String::new, Place::citation);
     let after = match target {
         Some(_) => Thought::new(
             says,
@@ -217,6 +217,6 @@ fn browser(draw: &mut Draw, text: &Text<'_>) -> Reading {
         what: format!("the page {url}"),
         call: call_with("browser.open", &json!({"id": url})),
         result: result("browser.open", shown.text),
-        place: Some((cursor, shown.places[place])),
+        place: Some(shown.places[place]),
     }
 }

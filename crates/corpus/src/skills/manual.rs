@@ -4,7 +4,7 @@
 use harmony::{Conversation, DeveloperContent, ReasoningEffort, ToolNamespace};
 use serde_json::json;
 
-use super::browsing::{call_with, found, page, result, results_page};
+use super::browsing::{Place, call_with, found, page, result, results_page, walked};
 use super::turn::{Thought, Turn};
 use super::wording::{fill, said};
 use super::{effort, facts, invented, system};
@@ -189,10 +189,10 @@ fn item(draw: &mut Draw, search: Search) -> Item {
     let Some((place, said)) = &search.found else {
         return without_answer(conversation, effort, &search);
     };
-    let (line, number, cursor) = (&search.lines[*place], shown.places[*place], cursor + 1);
+    let (line, place) = (&search.lines[*place], shown.places[*place]);
     let conversation = conversation
-        .with_assistant("analysis", before_answer(line, (cursor, number)).at(effort))
-        .with_assistant("final", format!("{line}【{cursor}†L{number}】"));
+        .with_assistant("analysis", before_answer(line, place).at(effort))
+        .with_assistant("final", format!("{line}{}", place.citation()));
     let checks = vec![Check::SameCalls, Check::Says(said.clone()), Check::Cites(line.clone())];
     Item { skill: Skill::Manual, effort, conversation, checks }
 }
@@ -216,18 +216,16 @@ fn before_search(search: &Search) -> Thought {
     )
 }
 
-/// The title comes before its number, which is then looked up and not guessed.
 fn before_opening(search: &Search) -> Thought {
     let id = search.id;
-    let title = &search.links[id].0;
-    let (link, why) = if search.fits {
-        (format!("{title} is link {id}."), "This title fits best of all the links.")
+    let why = if search.fits {
+        format!("So I open link {id}.")
     } else {
-        (format!("No title fits. {title} is link {id}."), "I try it because it comes first.")
+        format!("So I try link {id}, because it comes first.")
     };
-    Thought::new(link, why, "I open it and look for the line that answers.")
+    Thought::new(walked(&search.links, id, search.fits), why, "Then I look for the line that answers.")
 }
 
-fn before_answer(line: &str, place: (usize, usize)) -> Thought {
+fn before_answer(line: &str, place: Place) -> Thought {
     Thought::new(found(line, place), "This is what the user asked for.", "I copy it and cite the display and the line.")
 }

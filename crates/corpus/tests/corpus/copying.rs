@@ -158,8 +158,15 @@ fn the_thought_names_what_is_copied() {
                 assert!(question.contains(named), "{question}: {thought}");
             }
             Kind::LineFound => {
-                let place = format!(" That is {}.", answer.trim_start_matches("Line "));
+                let name = answer.trim_start_matches("Line ");
+                let place = format!(" That is {name}.");
                 assert!(thought.starts_with("It says: ") && thought.contains(&place), "{thought}");
+                let lines = parts(&prompt).0;
+                let number: usize = name.trim_start_matches('L').parse().unwrap();
+                let next = name.replace(&number.to_string(), &(number + 1).to_string());
+                let is_next = lines.lines().any(|line| line.trim_start_matches("Line ").starts_with(&next));
+                let says = if is_next { format!(" {next} is next.") } else { " It is the last.".to_owned() };
+                assert!(thought.contains(&says), "{prompt}: {thought}");
             }
             Kind::LookedUp => {
                 let named = thought.strip_prefix("I look up ").unwrap().split('.').next().unwrap();

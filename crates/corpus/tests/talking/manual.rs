@@ -44,7 +44,17 @@ fn a_search_is_followed_by_the_link_that_it_showed() {
         let id = link["id"].as_u64().unwrap();
         let title = between(&results[0], &format!("【{id}†"), "†").unwrap();
         assert!(results[1].starts_with(&format!("[{}] {title} (", cursor(&results[1]))));
-        assert!(thoughts(&item)[1].contains(&format!("{title} is link {id}.")), "{:?}", thoughts(&item));
+        let thought = &thoughts(&item)[1];
+        let walked: Vec<&str> = thought.split("Link ").skip(1).collect();
+        for (id, step) in walked.iter().enumerate() {
+            let title = between(&results[0], &format!("【{id}†"), "†").unwrap();
+            assert!(step.starts_with(&format!("{id}: {title}. ")), "{thought}");
+        }
+        if thought.contains("No title fits.") {
+            assert_eq!((walked.len(), id), (results[0].matches('【').count(), 0), "{thought}");
+        } else {
+            assert!(walked.len() as u64 == id + 1 && walked[id as usize].starts_with(&format!("{id}: {title}. It fits.")));
+        }
         ids.insert(id);
     }
     assert_eq!(ids.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
@@ -62,7 +72,10 @@ fn a_citation_names_the_only_line_that_answers() {
         let lines = lines(page);
         let line = &lines[&place.parse().unwrap()];
         assert_eq!(answer.split('【').next().unwrap(), line);
-        let found = format!("It says: {line} That is L{place} of [{display}].");
+        let number: u64 = place.parse().unwrap();
+        let is_last = page.lines().last().unwrap().starts_with(&format!("L{number}: "));
+        let next = if is_last { "It is the last.".to_owned() } else { format!("L{} is next.", number + 1) };
+        let found = format!("It says: {line} {next} That is L{place} of [{display}].");
         assert!(thoughts(&item)[2].starts_with(&found), "{:?}", thoughts(&item));
         assert_eq!(lines.values().filter(|other| *other == line).count(), 1);
         cited += 1;
