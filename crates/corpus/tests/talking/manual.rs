@@ -53,7 +53,9 @@ fn a_search_is_followed_by_the_link_that_it_showed() {
         if thought.contains("No title fits.") {
             assert_eq!((walked.len(), id), (results[0].matches('【').count(), 0), "{thought}");
         } else {
-            assert!(walked.len() as u64 == id + 1 && walked[id as usize].starts_with(&format!("{id}: {title}. It fits.")));
+            assert!(
+                walked.len() as u64 == id + 1 && walked[id as usize].starts_with(&format!("{id}: {title}. It fits."))
+            );
         }
         ids.insert(id);
     }
