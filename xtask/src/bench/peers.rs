@@ -24,7 +24,7 @@ pub(super) struct Installed {
     program: PathBuf,
     driver: PathBuf,
     /// The library that the driver loads instead of the package's own.
-    library: Option<PathBuf>,
+    shared: Option<PathBuf>,
 }
 
 const NODE_LLAMA_VERSION: &str = "3.22.1";
@@ -88,7 +88,7 @@ fn install_with_npm(folder: &Path) -> Result<Installed> {
         complete(folder)?;
     }
     write(&driver, LLAMA_DRIVER)?;
-    Ok(Installed { peer: Peer::LlamaCpp, program: "node".into(), driver, library: None })
+    Ok(Installed { peer: Peer::LlamaCpp, program: "node".into(), driver, shared: None })
 }
 
 fn install_with_pip(folder: &Path, prebuilt: bool) -> Result<Installed> {
@@ -104,8 +104,8 @@ fn install_with_pip(folder: &Path, prebuilt: bool) -> Result<Installed> {
         complete(folder)?;
     }
     write(&driver, IK_LLAMA_DRIVER)?;
-    let library = (!prebuilt).then(|| folder.join(BUILT_IK_LLAMA));
-    Ok(Installed { peer: Peer::IkLlamaCpp, program: python, driver, library })
+    let shared = (!prebuilt).then(|| folder.join(BUILT_IK_LLAMA));
+    Ok(Installed { peer: Peer::IkLlamaCpp, program: python, driver, shared })
 }
 
 /// The library of [`build_ik_llama`].
@@ -154,7 +154,7 @@ impl Installed {
         let model = model.canonicalize().map_err(|source| Error::file(model, source))?;
         let mut command = Command::new(&self.program);
         command.arg(&self.driver).arg(job.json(&model).to_string());
-        if let Some(library) = &self.library {
+        if let Some(library) = &self.shared {
             command.env("IK_LLAMA_CPP_LIB_PATH", library);
         }
         let printed = output(&mut command)?;
