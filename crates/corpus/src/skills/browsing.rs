@@ -85,13 +85,15 @@ pub(super) fn found(line: &str, place: Place) -> String {
     format!("It says: {line} {next} That is L{number} of [{cursor}].")
 }
 
-/// How a thought comes to a link: title by title, until one fits. Each step copies what follows a number.
+/// How a thought comes to a link: title by title as they stand in the list, until one fits. Each step copies what follows a
+/// number.
 pub(super) fn walked(links: &[(String, String)], id: usize, fits: bool) -> String {
     let last = if fits { id } else { links.len() - 1 };
-    let titles: String =
-        links[..=last].iter().enumerate().map(|(id, (title, _))| format!("Link {id}: {title}. ")).collect();
-    let end = if fits { "It fits." } else { "No title fits." };
-    titles + end
+    let tried = links[..=last]
+        .iter()
+        .enumerate()
+        .map(|(number, (title, _))| format!("{number}†{title}: {}.", if fits && number == id { "yes" } else { "no" }));
+    tried.collect::<Vec<_>>().join(" ")
 }
 
 /// Lines from `first` on, numbered, under a head.

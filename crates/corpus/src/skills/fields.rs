@@ -64,6 +64,11 @@ impl Field {
         fields
     }
 
+    /// The field as a declaration shows it: `size?: "small" | "large"`.
+    pub(super) fn declared(&self) -> String {
+        format!("{}{}: {}", self.key, if self.is_required { "" } else { "?" }, self.kind.declared())
+    }
+
     pub(super) fn schema(&self) -> Value {
         let mut schema = self.kind.schema();
         if let Some(description) = &self.description {

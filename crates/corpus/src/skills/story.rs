@@ -35,6 +35,8 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
     let told = telling::tell(draw, &plan);
     let Plan { name, hero, place, length, .. } = &plan;
     let article = cast::article(hero);
+    // Said before the hero: else something that nobody knows is taken for one.
+    let topic = if plan.topic.is_empty() { "none" } else { &plan.topic };
     let [she, ..] = cast::pronouns(name);
     let troubles = told.troubles.join(", then ");
     let helpers = told.helpers.join(", then the ");
@@ -48,8 +50,8 @@ pub(super) fn draw(draw: &mut Draw) -> Item {
     let turn = Turn {
         user,
         thought: Thought::new(
-            format!("Wanted: {about}. Hero: {name}, {article} {hero}, {place}."),
-            format!("Wish: {}. Trouble: {troubles}. Help: the {helpers}. End: happy.", told.wish),
+            format!("Wanted: {about}. Topic: {topic}. Hero: {name}, {article} {hero}, {place}. Wish: {}.", told.wish),
+            format!("Trouble: {troubles}. Help: the {helpers}. End: happy."),
             format!(
                 "The story is {size}. {name} is \"{she}\". First home and the wish, then the way, the trouble, the help \
                      and the end."
@@ -86,7 +88,7 @@ fn request(draw: &mut Draw) -> Request {
         Length::Medium => "story",
         Length::Long => draw.pick(&["long story", "very long story", "big story"]),
     };
-    let (about, wanted) = match draw.weighted(&[14, 22, 16, 14, 14, 20]) {
+    let (about, wanted) = match draw.weighted(&[13, 20, 14, 13, 12, 28]) {
         0 => (String::new(), Vec::new()),
         1 => (format!("about {} {kind}", cast::article(&kind)), vec![kind]),
         2 => {

@@ -77,8 +77,10 @@ fn arguments_fit_and_were_told() {
             let thought = thought(&item.conversation);
             assert!(thought.contains(name), "{thought}");
             for (key, value) in arguments.as_object().unwrap() {
-                let is_told =
-                    [format!("{key} {value}"), format!("{key}: {value}")].iter().any(|pair| thought.contains(pair));
+                let is_told = thought.lines().any(|line| {
+                    line.starts_with(&**key)
+                        && line.split_once(" = ").is_some_and(|(_, told)| told == value.to_string())
+                });
                 assert!(is_told, "{key} {value}: {thought}");
             }
             seen += 1;

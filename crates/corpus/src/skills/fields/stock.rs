@@ -51,6 +51,24 @@ impl Kind {
             Self::Object(fields) => super::object_schema(fields),
         }
     }
+
+    /// The type as a function's declaration writes it.
+    pub(super) fn declared(&self) -> String {
+        let choice = |words: &[String]| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" | ");
+        match self {
+            Self::Name | Self::Place | Self::Code | Self::Words | Self::Message => "string".to_owned(),
+            Self::Integer(..) | Self::Number => "number".to_owned(),
+            Self::Boolean => "boolean".to_owned(),
+            Self::Choice(words) => choice(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()),
+            Self::InventedChoice(words) => choice(words),
+            Self::Names => "string[]".to_owned(),
+            Self::Integers => "number[]".to_owned(),
+            Self::Object(fields) => {
+                let fields: Vec<String> = fields.iter().map(Field::declared).collect();
+                format!("{{ {} }}", fields.join(", "))
+            }
+        }
+    }
 }
 
 /// A value of the kind.

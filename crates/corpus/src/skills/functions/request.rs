@@ -65,13 +65,10 @@ impl Request {
 
     pub(in super::super) fn thought(&self, effort: ReasoningEffort) -> String {
         let Function { name, act, fields, .. } = &self.function;
-        // The values stand as JSON, so that what they are is settled here and the call copies them.
-        let pairs: Vec<String> = self.arguments.iter().map(|(key, value)| format!("{key} {value}")).collect();
-        let lines: String = self.arguments.iter().map(|(key, value)| format!("\n{key}: {value}")).collect();
+        let found = format!("{} It fits.{}", compared(act, &self.function), self.filled_in());
         match effort {
-            ReasoningEffort::Low if pairs.is_empty() => format!("{name} without values."),
-            ReasoningEffort::Low => format!("{name}: {}.", pairs.join(", ")),
-            ReasoningEffort::Medium => format!("The user wants to {act}. I call {name}.{lines}"),
+            ReasoningEffort::Low => found,
+            ReasoningEffort::Medium => format!("{found}\nAll that is required is there, so I call {name}."),
             ReasoningEffort::High => {
                 let keys = |is_wanted: &dyn Fn(&&Field) -> bool| {
                     let keys: Vec<String> = fields.iter().filter(is_wanted).map(|field| field.key.clone()).collect();
@@ -80,11 +77,21 @@ impl Request {
                 let required = keys(&|field| field.is_required);
                 let absent = keys(&|field| !self.arguments.contains_key(&field.key));
                 format!(
-                    "The user wants to {act}. I call {name}.{lines}\nRequired: {required}. Left out: {absent}. All that is \
-                     required is there."
+                    "{found}\nRequired: {required}. Left out: {absent}. All that is required is there, so I call {name} \
+                     with the values as they were given."
                 )
             }
         }
+    }
+
+    /// The fields of the function as they are declared, each with its value as JSON or `none`. So the function's own fields are
+    /// copied and none of another, their types are settled, and the call copies what stands here.
+    pub(super) fn filled_in(&self) -> String {
+        let line = |field: &Field| {
+            let value = self.arguments.get(&field.key).map_or_else(|| "none".to_owned(), Value::to_string);
+            format!("\n{} = {value}", field.declared())
+        };
+        self.function.fields.iter().map(line).collect()
     }
 
     pub(in super::super) fn call(&self) -> Message {
@@ -135,6 +142,11 @@ impl Request {
         let thought = thought_of(&result);
         Outcome { result: Value::Object(result).to_string(), thought, answer, says }
     }
+}
+
+/// How a thought sets what is wanted beside the function that comes nearest to it.
+pub(super) fn compared(wanted: &str, function: &Function) -> String {
+    format!("Wanted: {wanted}. Nearest: {}: {}.", function.name, function.act)
 }
 
 /// Whether a person can be asked for the field in a plain sentence.

@@ -5,7 +5,7 @@ use harmony::{Conversation, ReasoningEffort};
 
 use super::super::fields::Kind;
 use super::declared::Function;
-use super::request::Request;
+use super::request::{Request, compared};
 use crate::draw::Draw;
 use crate::item::{Check, Item, Skill};
 
@@ -44,12 +44,13 @@ pub(super) fn none_fits(
         };
         let request = Request::draw(draw, &other);
         let answer = "Sorry, I have no function for that.".to_owned();
-        (request.ask, "The user wants something else.".to_owned(), answer, "no function".to_owned())
+        let wants = format!("{} It does not fit.", compared(&other.act, nearest(functions, &other)));
+        (request.ask, wants, answer, "no function".to_owned())
     };
     let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
     let names = names.join(", ");
     let thought = match effort {
-        ReasoningEffort::Low => "No function fits.".to_owned(),
+        ReasoningEffort::Low => format!("{wants} No function fits."),
         ReasoningEffort::Medium => format!("{wants} I have {names}. No function fits."),
         ReasoningEffort::High => {
             format!("{wants} I have {names}. No function fits. So I call nothing and just answer.")
@@ -69,13 +70,14 @@ pub(super) fn value_missing(
     let Some((request, missing)) = Request::without_one(draw, function) else {
         return none_fits(draw, effort, functions, conversation);
     };
-    let (name, act, key) = (&function.name, &function.act, &missing.key);
-    let given: String = request.arguments.keys().map(|key| format!("\n{key}: given.")).collect();
+    let key = &missing.key;
+    let found = format!("{} It fits.{}", compared(&function.act, function), request.filled_in());
     let thought = match effort {
-        ReasoningEffort::Low => format!("{name} needs {key}."),
-        ReasoningEffort::Medium => format!("The user wants to {act}. {name} needs {key}, which is not given. I ask."),
+        ReasoningEffort::Low => format!("{found}\n{key} is missing."),
+        ReasoningEffort::Medium => format!("{found}\n{key} is missing, so I cannot call {} yet. I ask.", function.name),
         ReasoningEffort::High => format!(
-            "The user wants to {act}. I look at what {name} needs.{given}\n{key}: not given.\nI must not guess it. I ask."
+            "{found}\n{key} is missing, so I cannot call {} yet. It is required and I must not guess it. I ask.",
+            function.name
         ),
     };
     let options = match &missing.kind {
@@ -98,6 +100,15 @@ fn finished(
 ) -> Item {
     let conversation = conversation.with_user(ask).with_assistant("analysis", thought).with_assistant("final", answer);
     Item { skill: Skill::Functions, effort, conversation, checks: vec![Check::SameCalls, Check::Says(says)] }
+}
+
+/// The function that has most words in common with what is wanted.
+fn nearest<'a>(functions: &'a [Function], other: &Function) -> &'a Function {
+    let in_common = |function: &&Function| {
+        let wanted: Vec<&str> = other.act.split(' ').collect();
+        function.act.split(' ').filter(|word| *word != "the" && wanted.contains(word)).count()
+    };
+    functions.iter().rev().max_by_key(in_common).expect("a function is declared")
 }
 
 /// Whether a wish for one could be taken for the other.
