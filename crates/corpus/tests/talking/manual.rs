@@ -45,18 +45,17 @@ fn a_search_is_followed_by_the_link_that_it_showed() {
         let title = between(&results[0], &format!("【{id}†"), "†").unwrap();
         assert!(results[1].starts_with(&format!("[{}] {title} (", cursor(&results[1]))));
         let thought = &thoughts(&item)[1];
-        let walked: Vec<&str> = thought.split("Link ").skip(1).collect();
-        for (id, step) in walked.iter().enumerate() {
-            let title = between(&results[0], &format!("【{id}†"), "†").unwrap();
-            assert!(step.starts_with(&format!("{id}: {title}. ")), "{thought}");
+        // Titles as the list has them, each refused until one fits.
+        let fits = thought.contains(": yes.");
+        let steps: Vec<&str> = thought.split_inclusive(['.', '\n']).filter(|step| step.contains('†')).collect();
+        for (number, step) in steps.iter().enumerate() {
+            let title = between(&results[0], &format!("【{number}†"), "†").unwrap();
+            let verdict = if fits && number as u64 == id { "yes" } else { "no" };
+            assert_eq!(step.trim(), format!("{number}†{title}: {verdict}."), "{thought}");
         }
-        if thought.contains("No title fits.") {
-            assert_eq!((walked.len(), id), (results[0].matches('【').count(), 0), "{thought}");
-        } else {
-            assert!(
-                walked.len() as u64 == id + 1 && walked[id as usize].starts_with(&format!("{id}: {title}. It fits."))
-            );
-        }
+        let tried = if fits { id as usize + 1 } else { results[0].matches('【').count() };
+        assert_eq!(steps.len(), tried, "{thought}");
+        assert!(fits || id == 0, "{thought}");
         ids.insert(id);
     }
     assert_eq!(ids.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);

@@ -57,12 +57,15 @@ fn the_thought_begins_with_what_the_user_wants() {
     let mut named = 0;
     for item in items(Skill::Story) {
         let thought = thoughts(&item).concat();
-        let wanted = between(&thought, "Wanted: ", ". Hero: ").unwrap();
+        let wanted = between(&thought, "Wanted: ", ". Topic: ").unwrap();
         let Some(about) = wanted.strip_prefix("a story ") else {
             assert_eq!(wanted, "any story");
             continue;
         };
         assert!(user(&item).to_lowercase().contains(&about.to_lowercase()), "{}: {thought}", user(&item));
+        let topic = between(&thought, "Topic: ", ". Hero: ").unwrap();
+        assert!(topic == "none" || about == format!("about {topic}"), "{thought}");
+        assert_eq!(topic != "none", thought.contains(&format!("Wish: to find out about {topic}.")), "{thought}");
         named += 1;
     }
     assert!(named > 500, "{named}");
