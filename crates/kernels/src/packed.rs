@@ -12,7 +12,7 @@ pub(crate) const PANEL_ROWS: usize = 16;
 /// Columns of a block.
 pub(crate) const BLOCK_COLUMNS: usize = 32;
 /// Panels begin on cache lines.
-const LINE_BYTES: usize = 64;
+pub(crate) const LINE_BYTES: usize = 64;
 
 /// An encoding of packed values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,11 @@ impl PackedMatrix {
     /// Bytes of a panel.
     pub(crate) fn panel_bytes(&self) -> usize {
         self.format.panel_bytes(self.columns)
+    }
+
+    /// The scales of a panel of a matrix, block by block.
+    pub(crate) fn scales(&self, matrix: usize, panel: usize) -> &[u8] {
+        &self.panel(matrix, panel)[..self.blocks() * self.format.scale_bytes()]
     }
 
     /// The bytes of a panel of a matrix.

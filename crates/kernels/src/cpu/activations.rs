@@ -1,7 +1,10 @@
 //! Activations in the form that packed weights are multiplied with: signed bytes with a scale per block, pairs of bf16, or f32.
 //! It must not know weights beyond their encoding.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::isa::Isa;
+use super::panel::is_moderate_scale;
 use crate::decode::f32_to_bf16;
 use crate::packed::{BLOCK_COLUMNS, PackedFormat};
 use crate::pool::Pool;
@@ -30,6 +33,8 @@ pub(super) struct Activations {
     scales: Vec<f32>,
     /// `[tokens, blocks]`: what sums begin with.
     starts: Vec<i32>,
+    /// Whether a scale is not [moderate](is_moderate_scale).
+    is_extreme: AtomicBool,
     blocks: usize,
     stride: usize,
 }
@@ -40,6 +45,7 @@ pub(super) struct Places {
     bytes: *mut u8,
     scales: *mut f32,
     starts: *mut i32,
+    is_extreme: *const AtomicBool,
     blocks: usize,
     stride: usize,
 }
@@ -71,6 +77,7 @@ impl Form {
 impl Activations {
     /// Makes room.
     pub(super) fn resize(&mut self, form: Form, tokens: usize, columns: usize) {
+        *self.is_extreme.get_mut() = false;
         self.blocks = columns.div_ceil(BLOCK_COLUMNS);
         self.stride = self.blocks * BLOCK_COLUMNS * form.value_bytes();
         self.bytes.resize(tokens * self.stride, 0);
@@ -85,6 +92,7 @@ impl Activations {
             bytes: self.bytes.as_mut_ptr(),
             scales: self.scales.as_mut_ptr(),
             starts: self.starts.as_mut_ptr(),
+            is_extreme: &raw const self.is_extreme,
             blocks: self.blocks,
             stride: self.stride,
         }
@@ -111,6 +119,11 @@ impl Activations {
                 }
             }
         });
+    }
+
+    /// Whether the scales of all tokens are [moderate](is_moderate_scale).
+    pub(super) fn are_moderate(&self) -> bool {
+        !self.is_extreme.load(Ordering::Relaxed)
     }
 
     /// Activations, scales and starts from a token on, and the bytes from token to token.
@@ -142,7 +155,11 @@ impl Places {
                     let bytes = std::slice::from_raw_parts_mut(to.cast::<i8>(), BLOCK_COLUMNS);
                     let (scale, sum) = (isa.quantise)(values, bytes, STEPS);
                     let at = token * self.blocks + block;
-                    *self.scales.add(at) = scale * factor;
+                    let scale = scale * factor;
+                    *self.scales.add(at) = scale;
+                    if !is_moderate_scale(scale) {
+                        (*self.is_extreme).store(true, Ordering::Relaxed);
+                    }
                     *self.starts.add(at) = -offset * sum;
                 }
                 Form::BF16 => {

@@ -23,7 +23,7 @@ pub enum IsaKind {
     Avx512,
     /// The same with VNNI: sums of four products of bytes at a time (Cascade Lake, Ice Lake).
     Avx512Vnni,
-    /// The same with BF16: sums of two products of bf16 at a time (Cooper Lake, Sapphire Rapids, Zen 4).
+    /// The same with BF16 and VBMI: sums of two products of bf16 at a time, tables of 64 bytes (Sapphire Rapids, Zen 4).
     Avx512Bf16,
 }
 
@@ -92,7 +92,11 @@ impl IsaKind {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => Self::Avx512.is_available() && is_x86_feature_detected!("avx512vnni"),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Bf16 => Self::Avx512Vnni.is_available() && is_x86_feature_detected!("avx512bf16"),
+            Self::Avx512Bf16 => {
+                Self::Avx512Vnni.is_available()
+                    && is_x86_feature_detected!("avx512bf16")
+                    && is_x86_feature_detected!("avx512vbmi")
+            }
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 | Self::Avx512Vnni | Self::Avx512Bf16 => false,
         }
@@ -207,4 +211,4 @@ instances!(avx512, Avx512, lanes::Avx512, panels 2 x 5, rows 5, tokens 5, #[targ
 #[cfg(target_arch = "x86_64")]
 instances!(avx512vnni, Avx512Vnni, lanes::Avx512, panels 2 x 5, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]);
 #[cfg(target_arch = "x86_64")]
-instances!(avx512bf16, Avx512Bf16, lanes::Avx512, panels 2 x 5, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16")]);
+instances!(avx512bf16, Avx512Bf16, lanes::Avx512, panels 2 x 5, rows 5, tokens 5, #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx512vbmi")]);

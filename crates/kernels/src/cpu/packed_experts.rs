@@ -9,7 +9,7 @@ use super::activations::{Activations, Form, Places};
 use super::experts::{Group, group};
 use super::isa::Isa;
 use super::packed_linear::{product, task_panels};
-use super::panel::{DIRECT_TOKENS_MAX, Encoding};
+use super::panel::{self, DIRECT_TOKENS_MAX, Encoding};
 use super::product::Output;
 use crate::backend::{ExpertWeights, Routing};
 use crate::pack::PackStore;
@@ -206,7 +206,10 @@ unsafe fn multiply(
                 (isa.decode_panel)(values, whole.blocks, codes[panel * length..].as_mut_ptr());
             }
         }
-        (whole.encoding, whole.values, whole.values_stride) = (Encoding::Codes, codes.as_ptr(), length);
+        let is_moderate = |panel| panel::is_moderate(matrix.scales(expert, panel));
+        let are_moderate = activations.are_moderate() && (first..first + count).all(is_moderate);
+        whole.encoding = if are_moderate { Encoding::ModerateCodes } else { Encoding::Codes };
+        (whole.values, whole.values_stride) = (codes.as_ptr(), length);
     }
     // SAFETY: as required.
     unsafe { (isa.multiply_packed)(&whole) };

@@ -39,7 +39,7 @@ pub(in crate::cpu) unsafe fn rms_norm<L: Lanes>(x: &[f32], weight: &[f32], epsil
     }
 }
 
-/// Blocks whose greatest magnitude is below this are zero: the inverse of their scale would not be a number.
+/// Blocks whose greatest magnitude is below this are zero, with a scale of 1: the inverse of theirs would not be a number.
 const QUANTISED_MIN: f32 = 1e-30;
 
 /// A block of activations as signed bytes: `x ≈ scale · out`, the greatest magnitude at 127. Returns the scale, and the sum of
@@ -53,7 +53,7 @@ pub(super) unsafe fn quantise(x: &[f32], out: &mut [i8], steps: f32) -> (f32, i3
     let greatest = f32::from_bits(x.iter().fold(0, |most, value| most.max(value.to_bits() & 0x7FFF_FFFF)));
     if !(QUANTISED_MIN..f32::INFINITY).contains(&greatest) {
         out.fill(0);
-        return (greatest / steps, 0);
+        return (if greatest < QUANTISED_MIN { 1.0 } else { greatest }, 0);
     }
     let inverse = steps / greatest;
     let mut sum = 0;

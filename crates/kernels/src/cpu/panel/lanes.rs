@@ -44,6 +44,18 @@ pub(in crate::cpu) trait PanelLanes {
     unsafe fn scales_e8m0(from: *const u8) -> Self::Floats;
     /// Sixteen f16 scales.
     unsafe fn scales_f16(from: *const u8) -> Self::Floats;
+    /// Sixteen moderate E8M0 scales in the form that [`PanelLanes::mul_powers`] takes.
+    #[inline(always)]
+    unsafe fn powers_e8m0(from: *const u8) -> Self::Floats {
+        // SAFETY: as for `scales_e8m0`.
+        unsafe { Self::scales_e8m0(from) }
+    }
+    /// Those times a moderate number.
+    #[inline(always)]
+    unsafe fn mul_powers(powers: Self::Floats, x: *const f32) -> Self::Floats {
+        // SAFETY: `x` points to a number.
+        unsafe { Self::mul(powers, Self::floats(*x)) }
+    }
     /// `sum + w₀·x₀ + w₁·x₁` for two bf16 weights of each row; `x` as [`PanelLanes::BF16_PAIRS`] says, for two columns.
     unsafe fn dot_bf16(sum: Self::Floats, weights: *const u8, x: *const u8) -> Self::Floats;
 }

@@ -22,7 +22,7 @@ pub(in crate::cpu) struct Avx512;
 /// The same with VNNI.
 pub(in crate::cpu) struct Avx512Vnni;
 
-/// The same with VNNI and BF16.
+/// The same with VNNI, BF16 and VBMI.
 pub(in crate::cpu) struct Avx512Bf16;
 
 impl PanelLanes for Avx2 {
@@ -163,16 +163,6 @@ macro_rules! avx512 {
                 unsafe { _mm512_storeu_si512(to.cast(), words) };
             }
             #[inline(always)]
-            unsafe fn codes(from: *const u8) -> (Self::Words, Self::Words) {
-                unsafe {
-                    let table = _mm512_broadcast_i32x4(_mm_loadu_si128(CODES.as_ptr().cast()));
-                    let (mask, packed) = (_mm512_set1_epi8(15), Self::words(from));
-                    let low = _mm512_shuffle_epi8(table, _mm512_and_si512(packed, mask));
-                    let high = _mm512_and_si512(_mm512_srli_epi16::<4>(packed), mask);
-                    (low, _mm512_shuffle_epi8(table, high))
-                }
-            }
-            #[inline(always)]
             unsafe fn integers(value: i32) -> Self::Integers {
                 unsafe { _mm512_set1_epi32(value) }
             }
@@ -215,9 +205,47 @@ macro_rules! avx512 {
             unsafe fn scales_f16(from: *const u8) -> Self::Floats {
                 unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
             }
+            /// Exponents less their bias, as bits: adding them multiplies.
+            #[inline(always)]
+            unsafe fn powers_e8m0(from: *const u8) -> Self::Floats {
+                unsafe {
+                    let exponents = _mm512_castps_si512(Self::scales_e8m0(from));
+                    _mm512_castsi512_ps(_mm512_sub_epi32(exponents, _mm512_set1_epi32(127 << 23)))
+                }
+            }
+            #[inline(always)]
+            unsafe fn mul_powers(powers: Self::Floats, x: *const f32) -> Self::Floats {
+                unsafe {
+                    let x = _mm512_set1_epi32(x.cast::<i32>().read());
+                    _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(powers), x))
+                }
+            }
             $($own)*
         }
     };
+}
+
+/// The codes of 64 bytes by looking nibbles up in a table of sixteen bytes per lane.
+#[inline(always)]
+unsafe fn codes_by_nibbles(from: *const u8) -> (__m512i, __m512i) {
+    unsafe {
+        let table = _mm512_broadcast_i32x4(_mm_loadu_si128(CODES.as_ptr().cast()));
+        let (mask, packed) = (_mm512_set1_epi8(15), _mm512_loadu_si512(from.cast()));
+        let low = _mm512_shuffle_epi8(table, _mm512_and_si512(packed, mask));
+        let high = _mm512_and_si512(_mm512_srli_epi16::<4>(packed), mask);
+        (low, _mm512_shuffle_epi8(table, high))
+    }
+}
+
+/// The same in a table of 64 bytes, the sixteen four times: the two bits above a nibble make no difference, so nothing is masked.
+#[inline(always)]
+unsafe fn codes_by_bytes(from: *const u8) -> (__m512i, __m512i) {
+    unsafe {
+        let table = _mm512_broadcast_i32x4(_mm_loadu_si128(CODES.as_ptr().cast()));
+        let packed = _mm512_loadu_si512(from.cast());
+        let high = _mm512_srli_epi16::<4>(packed);
+        (_mm512_permutexvar_epi8(packed, table), _mm512_permutexvar_epi8(high, table))
+    }
 }
 
 /// The sum of two bf16 products in f32, in the order of the columns.
@@ -235,6 +263,10 @@ unsafe fn dot_as_f32(sum: __m512, weights: *const u8, x: *const u8) -> __m512 {
 
 avx512! {
     Avx512,
+    #[inline(always)]
+    unsafe fn codes(from: *const u8) -> (Self::Words, Self::Words) {
+        unsafe { codes_by_nibbles(from) }
+    }
     #[inline(always)]
     unsafe fn dot(sum: Self::Integers, weights: Self::Words, x: *const i8) -> Self::Integers {
         unsafe {
@@ -262,6 +294,10 @@ avx512! {
 avx512! {
     Avx512Vnni,
     #[inline(always)]
+    unsafe fn codes(from: *const u8) -> (Self::Words, Self::Words) {
+        unsafe { codes_by_nibbles(from) }
+    }
+    #[inline(always)]
     unsafe fn dot(sum: Self::Integers, weights: Self::Words, x: *const i8) -> Self::Integers {
         unsafe { _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(x.cast::<i32>().read_unaligned())) }
     }
@@ -274,6 +310,10 @@ avx512! {
 avx512! {
     Avx512Bf16,
     const BF16_PAIRS: bool = true;
+    #[inline(always)]
+    unsafe fn codes(from: *const u8) -> (Self::Words, Self::Words) {
+        unsafe { codes_by_bytes(from) }
+    }
     #[inline(always)]
     unsafe fn dot(sum: Self::Integers, weights: Self::Words, x: *const i8) -> Self::Integers {
         unsafe { _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(x.cast::<i32>().read_unaligned())) }
