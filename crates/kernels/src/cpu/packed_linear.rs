@@ -172,6 +172,9 @@ pub(super) fn product(
         scales_stride: panel.len(),
         values: panel[matrix.format.values_start(matrix.columns)..].as_ptr(),
         values_stride: panel.len(),
+        // Tasks follow each other in memory, and those that a thread does, too.
+        ahead: panel.as_ptr().wrapping_add(count * panel.len()),
+        ahead_stride: panel.len(),
         panels: count,
         blocks: matrix.blocks(),
         x,

@@ -11,64 +11,19 @@
     reason = "register tiles are indexed by constants, so that they stay in registers"
 )]
 
+mod ahead;
+mod encodings;
 mod lanes;
 
+use ahead::{Ahead, ask, touch};
+use encodings::{Codes, Eights, ModerateCodes, Nibbles, Words};
+pub(super) use encodings::{Encoding, is_moderate, is_moderate_scale};
 pub(super) use lanes::*;
 
-use std::ops::RangeInclusive;
-
-use crate::packed::{BLOCK_COLUMNS, LINE_BYTES, PANEL_ROWS, PackedFormat};
+use crate::packed::{BLOCK_COLUMNS, LINE_BYTES, PANEL_ROWS};
 
 /// Most tokens that are multiplied with weights straight from their encoding; more share decoded panels.
 pub(super) const DIRECT_TOKENS_MAX: usize = 4;
-
-/// Bytes of a block of decoded codes.
-const CODE_BYTES: usize = PANEL_ROWS * BLOCK_COLUMNS;
-
-/// How the values of a panel lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
-    /// Nibbles of E2M1.
-    Mxfp4,
-    /// The same decoded by [`decode`].
-    Codes,
-    /// Decoded, with scales and activations' scales whose products are normal numbers for sure: see [`is_moderate`].
-    ModerateCodes,
-    Q8,
-    BF16,
-}
-
-impl Encoding {
-    /// Bytes of the scales of a block, all rows together.
-    fn scale_bytes(self) -> usize {
-        match self {
-            Self::Mxfp4 | Self::Codes | Self::ModerateCodes => PackedFormat::Mxfp4.scale_bytes(),
-            Self::Q8 => PackedFormat::Q8.scale_bytes(),
-            Self::BF16 => PackedFormat::BF16.scale_bytes(),
-        }
-    }
-
-    /// Whether it is what [`decode`] makes.
-    fn is_decoded(self) -> bool {
-        matches!(self, Self::Codes | Self::ModerateCodes)
-    }
-}
-
-/// The exponents that an E8M0 scale and an activation's scale may have, so that their product has one from 1 to 253: it can be
-/// had by adding the one to the other.
-const MODERATE: RangeInclusive<u8> = 64..=190;
-
-/// Whether all E8M0 scales are moderate.
-pub(super) fn is_moderate(scales: &[u8]) -> bool {
-    let (least, most) = scales.iter().fold((u8::MAX, 0), |(least, most), &scale| (least.min(scale), most.max(scale)));
-    MODERATE.contains(&least) && MODERATE.contains(&most)
-}
-
-/// Whether an activation's scale is positive and moderate.
-pub(super) fn is_moderate_scale(scale: f32) -> bool {
-    let bits = scale.to_bits();
-    bits >> 31 == 0 && MODERATE.contains(&((bits >> 23) as u8))
-}
 
 /// `out[t][16·p + r] += Σ_k w[p][r][k] · x[t][k]`.
 #[derive(Clone, Copy)]
@@ -79,6 +34,9 @@ pub(super) struct Product {
     pub(super) scales_stride: usize,
     pub(super) values: *const u8,
     pub(super) values_stride: usize,
+    /// What will be read next, panel by panel, is fetched while many tokens are multiplied.
+    pub(super) ahead: *const u8,
+    pub(super) ahead_stride: usize,
     pub(super) panels: usize,
     /// Blocks of a row.
     pub(super) blocks: usize,
@@ -128,15 +86,16 @@ pub(super) unsafe fn multiply<L: PanelLanes, const PANELS: usize, const TOKENS: 
         let mut panel = 0;
         while panel + PANELS <= product.panels {
             let part = product.at_panel(panel);
+            let mut ahead = Ahead::new(&part, PANELS);
             let mut token = 0;
             while token < product.tokens {
-                let tile = part.at_token(token);
+                let (tile, ahead) = (part.at_token(token), ahead.turn());
                 match (product.tokens - token).min(TOKENS) {
-                    1 => any::<L, PANELS, 1>(&tile),
-                    2 => any::<L, PANELS, 2>(&tile),
-                    3 if TOKENS > 3 => any::<L, PANELS, 3>(&tile),
-                    4 if TOKENS > 4 => any::<L, PANELS, 4>(&tile),
-                    _ => any::<L, PANELS, TOKENS>(&tile),
+                    1 => any::<L, PANELS, 1>(&tile, ahead),
+                    2 => any::<L, PANELS, 2>(&tile, ahead),
+                    3 if TOKENS > 3 => any::<L, PANELS, 3>(&tile, ahead),
+                    4 if TOKENS > 4 => any::<L, PANELS, 4>(&tile, ahead),
+                    _ => any::<L, PANELS, TOKENS>(&tile, ahead),
                 }
                 token += TOKENS;
             }
@@ -144,7 +103,7 @@ pub(super) unsafe fn multiply<L: PanelLanes, const PANELS: usize, const TOKENS: 
         }
         for panel in panel..product.panels {
             for token in 0..product.tokens {
-                any::<L, 1, 1>(&product.at_panel(panel).at_token(token));
+                any::<L, 1, 1>(&product.at_panel(panel).at_token(token), None);
             }
         }
     }
@@ -159,6 +118,7 @@ impl Product {
             Self {
                 scales: self.scales.add(panel * self.scales_stride),
                 values: self.values.add(panel * self.values_stride),
+                ahead: self.ahead.wrapping_add(panel * self.ahead_stride),
                 out: self.out.add(panel * PANEL_ROWS),
                 ..*self
             }
@@ -188,140 +148,47 @@ unsafe fn direct<L: PanelLanes>(product: &Product) {
     unsafe {
         touch(product.scales, product.blocks * product.encoding.scale_bytes());
         match (product.encoding, product.tokens) {
-            (Encoding::Mxfp4, 1) => bytes::<L, Nibbles, 1, 1>(product),
-            (Encoding::Mxfp4, 2) => bytes::<L, Nibbles, 1, 2>(product),
-            (Encoding::Mxfp4, 3) => bytes::<L, Nibbles, 1, 3>(product),
-            (Encoding::Mxfp4, _) => bytes::<L, Nibbles, 1, 4>(product),
-            (_, 1) => any::<L, 1, 1>(product),
-            (_, 2) => any::<L, 1, 2>(product),
-            (_, 3) => any::<L, 1, 3>(product),
-            (_, _) => any::<L, 1, 4>(product),
+            (Encoding::Mxfp4, 1) => bytes::<L, Nibbles, 1, 1>(product, None),
+            (Encoding::Mxfp4, 2) => bytes::<L, Nibbles, 1, 2>(product, None),
+            (Encoding::Mxfp4, 3) => bytes::<L, Nibbles, 1, 3>(product, None),
+            (Encoding::Mxfp4, _) => bytes::<L, Nibbles, 1, 4>(product, None),
+            (_, 1) => any::<L, 1, 1>(product, None),
+            (_, 2) => any::<L, 1, 2>(product, None),
+            (_, 3) => any::<L, 1, 3>(product, None),
+            (_, _) => any::<L, 1, 4>(product, None),
         }
-    }
-}
-
-/// Reads a byte of each cache line.
-///
-/// Scales lie before their values. Read when they are needed, a line now and then far behind the values' stream, they made the
-/// processor lose track of that stream: nibbles came at 53 to 81 % of the speed at which memory is read. Read in their order
-/// first, they keep the stream whole: 96 to 100 %.
-///
-/// # Safety
-/// There are so many bytes.
-#[inline(always)]
-unsafe fn touch(from: *const u8, bytes: usize) {
-    for line in (0..bytes).step_by(LINE_BYTES) {
-        // SAFETY: as required.
-        let _ = unsafe { from.add(line).read_volatile() };
     }
 }
 
 /// A tile of any encoding but nibbles.
 #[inline(always)]
-unsafe fn any<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product: &Product) {
+unsafe fn any<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product: &Product, ahead: Option<*const u8>) {
     // SAFETY: passed on.
     unsafe {
         match product.encoding {
-            Encoding::Codes => bytes::<L, Codes, PANELS, TOKENS>(product),
-            Encoding::ModerateCodes => bytes::<L, ModerateCodes, PANELS, TOKENS>(product),
-            Encoding::Q8 => bytes::<L, Eights, PANELS, TOKENS>(product),
+            Encoding::Codes => bytes::<L, Codes, PANELS, TOKENS>(product, ahead),
+            Encoding::ModerateCodes => bytes::<L, ModerateCodes, PANELS, TOKENS>(product, ahead),
+            Encoding::Q8 => bytes::<L, Eights, PANELS, TOKENS>(product, None),
             Encoding::BF16 => pairs::<L, PANELS, TOKENS>(product),
             Encoding::Mxfp4 => unreachable!("nibbles are multiplied directly or decoded first"),
         }
     }
 }
 
-/// Weights that become unsigned bytes; scales and sums are those of E2M1 codes unless said otherwise.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "pointers as `Product` says")]
-trait Words {
-    /// Bytes of a block's values.
-    const BLOCK_BYTES: usize;
-    /// Bytes of a block's scales.
-    const SCALE_BYTES: usize = PackedFormat::Mxfp4.scale_bytes();
-    /// The weights of columns `8 · octet ..` and of the four behind them.
-    unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words);
-    #[inline(always)]
-    unsafe fn scales<L: PanelLanes>(from: *const u8) -> L::Floats {
-        unsafe { L::scales_e8m0(from) }
-    }
-    /// The product of [`Words::scales`] and an activation's scale.
-    #[inline(always)]
-    unsafe fn scaled<L: PanelLanes>(scales: L::Floats, x: *const f32) -> L::Floats {
-        unsafe { L::mul(scales, L::floats(*x)) }
-    }
-    #[inline(always)]
-    unsafe fn dot<L: PanelLanes>(sum: L::Integers, words: L::Words, x: *const i8) -> L::Integers {
-        unsafe { L::dot_codes(sum, words, x) }
-    }
-}
-
-struct Nibbles;
-struct Codes;
-/// The units that multiply floats are those that add up products of bytes; adding exponents leaves them to those.
-struct ModerateCodes;
-struct Eights;
-
-#[expect(clippy::undocumented_unsafe_blocks, reason = "pointers as `Product` says")]
-impl Words for Nibbles {
-    const BLOCK_BYTES: usize = PackedFormat::Mxfp4.value_bytes();
-    #[inline(always)]
-    unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words) {
-        unsafe { L::codes(block.add(octet * 64)) }
-    }
-}
-
-#[expect(clippy::undocumented_unsafe_blocks, reason = "pointers as `Product` says")]
-impl Words for Codes {
-    const BLOCK_BYTES: usize = CODE_BYTES;
-    #[inline(always)]
-    unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words) {
-        unsafe { (L::words(block.add(octet * 128)), L::words(block.add(octet * 128 + 64))) }
-    }
-}
-
-#[expect(clippy::undocumented_unsafe_blocks, reason = "pointers as `Product` says")]
-impl Words for ModerateCodes {
-    const BLOCK_BYTES: usize = CODE_BYTES;
-    #[inline(always)]
-    unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words) {
-        unsafe { Codes::octet::<L>(block, octet) }
-    }
-    #[inline(always)]
-    unsafe fn scales<L: PanelLanes>(from: *const u8) -> L::Floats {
-        unsafe { L::powers_e8m0(from) }
-    }
-    #[inline(always)]
-    unsafe fn scaled<L: PanelLanes>(powers: L::Floats, x: *const f32) -> L::Floats {
-        unsafe { L::mul_powers(powers, x) }
-    }
-}
-
-#[expect(clippy::undocumented_unsafe_blocks, reason = "pointers as `Product` says")]
-impl Words for Eights {
-    const BLOCK_BYTES: usize = PackedFormat::Q8.value_bytes();
-    const SCALE_BYTES: usize = PackedFormat::Q8.scale_bytes();
-    #[inline(always)]
-    unsafe fn octet<L: PanelLanes>(block: *const u8, octet: usize) -> (L::Words, L::Words) {
-        unsafe { Codes::octet::<L>(block, octet) }
-    }
-    #[inline(always)]
-    unsafe fn scales<L: PanelLanes>(from: *const u8) -> L::Floats {
-        unsafe { L::scales_f16(from) }
-    }
-    #[inline(always)]
-    unsafe fn dot<L: PanelLanes>(sum: L::Integers, words: L::Words, x: *const i8) -> L::Integers {
-        unsafe { L::dot(sum, words, x) }
-    }
-}
-
 #[inline(always)]
-unsafe fn bytes<L: PanelLanes, W: Words, const PANELS: usize, const TOKENS: usize>(product: &Product) {
+unsafe fn bytes<L: PanelLanes, W: Words, const PANELS: usize, const TOKENS: usize>(
+    product: &Product,
+    ahead: Option<*const u8>,
+) {
     let Product { scales_stride, values_stride, blocks, x_stride, .. } = *product;
     let (mut scales, mut values, mut x) = (product.scales, product.values, product.x.cast::<i8>());
     // SAFETY: as `multiply` requires.
     unsafe {
         let mut sums = [[L::floats(0.0); TOKENS]; PANELS];
         for block in 0..blocks {
+            if let Some(ahead) = ahead {
+                ask(ahead.wrapping_add(block * LINE_BYTES));
+            }
             let mut integers = [[L::integers(0); TOKENS]; PANELS];
             for token in 0..TOKENS {
                 let start = L::integers(*product.x_starts.add(token * blocks + block));
