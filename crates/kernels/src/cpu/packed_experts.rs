@@ -9,7 +9,7 @@ use super::activations::{Activations, Form, Places};
 use super::experts::{Group, group};
 use super::isa::Isa;
 use super::packed_linear::{product, task_panels};
-use super::panel::{self, DIRECT_TOKENS_MAX, Encoding};
+use super::panel::{self, Encoding};
 use super::product::Output;
 use crate::backend::{ExpertWeights, Routing};
 use crate::pack::PackStore;
@@ -96,9 +96,7 @@ impl PackedExperts {
         let places = activated.places();
         let whole = self.gate_up.panels() / TASK_PANELS;
         let read = groups.len() * self.gate_up.panels() * self.gate_up.panel_bytes();
-        let tasks = tasks(&groups, whole, |slots| {
-            task_panels(pool, slots, read, self.gate_up.panel_bytes()).div_ceil(TASK_PANELS)
-        });
+        let tasks = tasks(&groups, whole, |slots| task_panels(pool, slots, read, &self.gate_up).div_ceil(TASK_PANELS));
         pool.run(tasks.len(), &|task| {
             let (group, first, count) = tasks[task];
             for part in first..first + count {
@@ -107,8 +105,7 @@ impl PackedExperts {
         });
 
         let read = groups.len() * self.down.panels() * self.down.panel_bytes();
-        let tasks =
-            self::tasks(&groups, self.down.panels(), |slots| task_panels(pool, slots, read, self.down.panel_bytes()));
+        let tasks = self::tasks(&groups, self.down.panels(), |slots| task_panels(pool, slots, read, &self.down));
         let out = Output { start: outputs.as_mut_ptr(), stride: hidden };
         pool.run(tasks.len(), &|task| {
             let (group, first, count) = tasks[task];
@@ -196,7 +193,7 @@ unsafe fn multiply(
 ) {
     let tokens = (activations, group.first, group.slots);
     let mut whole = product(matrix, (expert, first, count), tokens, out);
-    if group.slots > DIRECT_TOKENS_MAX {
+    if group.slots > Encoding::Mxfp4.direct_tokens_max() {
         let length = matrix.blocks() * PANEL_ROWS * BLOCK_COLUMNS;
         codes.resize((count * length).max(codes.len()), 0);
         for panel in 0..count {

@@ -3,7 +3,7 @@
 
 use super::activations::{Activations, Form};
 use super::isa::Isa;
-use super::panel::{DIRECT_TOKENS_MAX, Encoding, Product};
+use super::panel::{Encoding, Product};
 use super::product::Output;
 use crate::backend::LinearWeights;
 use crate::pack::PackStore;
@@ -80,7 +80,7 @@ pub(super) unsafe fn multiply(
     let mut tasks = Vec::new();
     let weight_bytes: usize = parts.iter().map(|part| part.layer.matrix.bytes.len()).sum();
     for (index, part) in parts.iter().enumerate() {
-        let step = task_panels(pool, tokens, weight_bytes, part.layer.matrix.panel_bytes());
+        let step = task_panels(pool, tokens, weight_bytes, &part.layer.matrix);
         let panels = part.layer.matrix.panels();
         tasks.extend((0..panels).step_by(step).map(|first| (index, first, step.min(panels - first))));
     }
@@ -92,12 +92,12 @@ pub(super) unsafe fn multiply(
 }
 
 /// Panels of a task.
-pub(super) fn task_panels(pool: &Pool, tokens: usize, weight_bytes: usize, panel_bytes: usize) -> usize {
-    if tokens > DIRECT_TOKENS_MAX {
+pub(super) fn task_panels(pool: &Pool, tokens: usize, weight_bytes: usize, matrix: &PackedMatrix) -> usize {
+    if tokens > Encoding::of(matrix.format).direct_tokens_max() {
         return TASK_PANELS;
     }
     let bytes = (weight_bytes / (pool.threads() * TASKS_PER_THREAD)).max(TASK_BYTES_MIN);
-    bytes.div_ceil(panel_bytes)
+    bytes.div_ceil(matrix.panel_bytes())
 }
 
 impl Part<'_> {
@@ -161,13 +161,8 @@ pub(super) fn product(
 ) -> Product {
     let (x, x_scales, x_starts, x_stride) = activations.at_token(token);
     let panel = matrix.panel(index, first);
-    let encoding = match matrix.format {
-        PackedFormat::Mxfp4 => Encoding::Mxfp4,
-        PackedFormat::Q8 => Encoding::Q8,
-        PackedFormat::BF16 => Encoding::BF16,
-    };
     Product {
-        encoding,
+        encoding: Encoding::of(matrix.format),
         scales: panel.as_ptr(),
         scales_stride: panel.len(),
         values: panel[matrix.format.values_start(matrix.columns)..].as_ptr(),

@@ -22,8 +22,8 @@ pub(super) use lanes::*;
 
 use crate::packed::{BLOCK_COLUMNS, LINE_BYTES, PANEL_ROWS};
 
-/// Most tokens that are multiplied with weights straight from their encoding; more share decoded panels.
-pub(super) const DIRECT_TOKENS_MAX: usize = 4;
+/// Tokens that share a register tile of one panel, where weights are multiplied straight from their encoding.
+const DIRECT_TOKENS: usize = 8;
 
 /// `out[t][16·p + r] += Σ_k w[p][r][k] · x[t][k]`.
 #[derive(Clone, Copy)]
@@ -77,7 +77,7 @@ pub(super) unsafe fn decode<L: PanelLanes>(values: *const u8, blocks: usize, out
 pub(super) unsafe fn multiply<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product: &Product) {
     // SAFETY: passed on; the parts are inside the product.
     unsafe {
-        if product.tokens <= DIRECT_TOKENS_MAX && !product.encoding.is_decoded() {
+        if product.tokens <= product.encoding.direct_tokens_max() {
             for panel in 0..product.panels {
                 direct::<L>(&product.at_panel(panel));
             }
@@ -86,18 +86,24 @@ pub(super) unsafe fn multiply<L: PanelLanes, const PANELS: usize, const TOKENS: 
         let mut panel = 0;
         while panel + PANELS <= product.panels {
             let part = product.at_panel(panel);
+            if !product.encoding.is_decoded() {
+                (0..PANELS).for_each(|panel| part.at_panel(panel).touch_scales());
+            }
             let mut ahead = Ahead::new(&part, PANELS);
             let mut token = 0;
             while token < product.tokens {
                 let (tile, ahead) = (part.at_token(token), ahead.turn());
-                match (product.tokens - token).min(TOKENS) {
+                let rest = product.tokens - token;
+                // As even as can be: a tile of one token would take nearly as long as one of several.
+                let tokens = rest.div_ceil(rest.div_ceil(TOKENS));
+                match tokens {
                     1 => any::<L, PANELS, 1>(&tile, ahead),
                     2 => any::<L, PANELS, 2>(&tile, ahead),
                     3 if TOKENS > 3 => any::<L, PANELS, 3>(&tile, ahead),
                     4 if TOKENS > 4 => any::<L, PANELS, 4>(&tile, ahead),
                     _ => any::<L, PANELS, TOKENS>(&tile, ahead),
                 }
-                token += TOKENS;
+                token += tokens;
             }
             panel += PANELS;
         }
@@ -126,6 +132,14 @@ impl Product {
     }
 
     /// # Safety
+    /// As [`multiply`].
+    #[inline(always)]
+    unsafe fn touch_scales(&self) {
+        // SAFETY: a panel has the scales of its blocks.
+        unsafe { touch(self.scales, self.blocks * self.encoding.scale_bytes()) };
+    }
+
+    /// # Safety
     /// There is such a token.
     unsafe fn at_token(&self, token: usize) -> Self {
         // SAFETY: as required.
@@ -141,21 +155,36 @@ impl Product {
     }
 }
 
-/// One panel times all tokens, of which there are few.
+/// One panel times all tokens, of which there are few: the first of them read it from memory, the others from the cache.
 #[inline(always)]
 unsafe fn direct<L: PanelLanes>(product: &Product) {
-    // SAFETY: passed on; a panel has the scales of its blocks.
+    // SAFETY: passed on.
     unsafe {
-        touch(product.scales, product.blocks * product.encoding.scale_bytes());
-        match (product.encoding, product.tokens) {
-            (Encoding::Mxfp4, 1) => bytes::<L, Nibbles, 1, 1>(product, None),
-            (Encoding::Mxfp4, 2) => bytes::<L, Nibbles, 1, 2>(product, None),
-            (Encoding::Mxfp4, 3) => bytes::<L, Nibbles, 1, 3>(product, None),
-            (Encoding::Mxfp4, _) => bytes::<L, Nibbles, 1, 4>(product, None),
-            (_, 1) => any::<L, 1, 1>(product, None),
-            (_, 2) => any::<L, 1, 2>(product, None),
-            (_, 3) => any::<L, 1, 3>(product, None),
-            (_, _) => any::<L, 1, 4>(product, None),
+        product.touch_scales();
+        for token in (0..product.tokens).step_by(DIRECT_TOKENS) {
+            let tile = product.at_token(token);
+            match (product.tokens - token).min(DIRECT_TOKENS) {
+                1 => column::<L, 1>(&tile),
+                2 => column::<L, 2>(&tile),
+                3 => column::<L, 3>(&tile),
+                4 => column::<L, 4>(&tile),
+                5 => column::<L, 5>(&tile),
+                6 => column::<L, 6>(&tile),
+                7 => column::<L, 7>(&tile),
+                _ => column::<L, DIRECT_TOKENS>(&tile),
+            }
+        }
+    }
+}
+
+/// One panel times some tokens, straight from its encoding.
+#[inline(always)]
+unsafe fn column<L: PanelLanes, const TOKENS: usize>(product: &Product) {
+    // SAFETY: passed on.
+    unsafe {
+        match product.encoding {
+            Encoding::Mxfp4 => bytes::<L, Nibbles, 1, TOKENS>(product, None),
+            _ => any::<L, 1, TOKENS>(product, None),
         }
     }
 }

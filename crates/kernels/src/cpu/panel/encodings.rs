@@ -22,6 +22,24 @@ pub(in crate::cpu) enum Encoding {
 }
 
 impl Encoding {
+    pub(in crate::cpu) const fn of(format: PackedFormat) -> Self {
+        match format {
+            PackedFormat::Mxfp4 => Self::Mxfp4,
+            PackedFormat::Q8 => Self::Q8,
+            PackedFormat::BF16 => Self::BF16,
+        }
+    }
+
+    /// Most tokens that are multiplied panel by panel, straight from this encoding: tiles of several panels read it in several
+    /// streams, and nibbles must be decoded first for them. By measurement.
+    pub(in crate::cpu) const fn direct_tokens_max(self) -> usize {
+        match self {
+            Self::Mxfp4 | Self::BF16 => 16,
+            Self::Q8 => 4,
+            Self::Codes | Self::ModerateCodes => 0,
+        }
+    }
+
     /// Bytes of the scales of a block, all rows together.
     pub(super) fn scale_bytes(self) -> usize {
         match self {
