@@ -77,9 +77,9 @@ fn arguments_fit_and_were_told() {
             let thought = thought(&item.conversation);
             assert!(thought.contains(name), "{thought}");
             for (key, value) in arguments.as_object().unwrap() {
+                let value = value.to_string();
                 let is_told = thought.lines().any(|line| {
-                    line.starts_with(&**key)
-                        && line.split_once(" = ").is_some_and(|(_, told)| told == value.to_string())
+                    line.starts_with(&**key) && line.split_once(" = ").is_some_and(|(_, told)| told == value)
                 });
                 assert!(is_told, "{key} {value}: {thought}");
             }
