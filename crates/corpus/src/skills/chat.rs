@@ -230,7 +230,7 @@ fn statement(draw: &mut Draw) -> Small {
     let &[question, word, reason] = one(draw, &STATEMENTS);
     Small {
         question: question.to_owned(),
-        topic: "something small, yes or no".to_owned(),
+        topic: format!("this, yes or no: {}", question.trim_end_matches('?')),
         because: format!("I know that {reason}."),
         sentence: format!("{word}, {reason}."),
         word: word.to_owned(),
@@ -242,7 +242,7 @@ fn fact(draw: &mut Draw) -> Small {
     let question = if draw.chance(70) { question.to_owned() } else { format!("{}?", invented::capitalized(other)) };
     Small {
         question,
-        topic: "a small fact".to_owned(),
+        topic: format!("this: {other}"),
         because: format!("I know this: {sentence}"),
         sentence: sentence.to_owned(),
         word: word.to_owned(),

@@ -147,7 +147,7 @@ fn direct(draw: &mut Draw) -> Item {
     let small = super::chat::small(draw);
     let effort = effort(draw);
     let thought = Thought::new(
-        format!("I know this without a search: {}.", small.topic),
+        format!("I know this without a search. It is about {}.", small.topic),
         small.because,
         format!("So the answer is: {}.", small.word),
     );

@@ -42,9 +42,11 @@ struct Case {
 
 impl Case {
     fn thought(&self, effort: ReasoningEffort) -> String {
-        // As JSON already, so that what the values are is settled before the answer copies them.
-        let pairs: Vec<String> = self.values.iter().map(|(key, value)| format!("{key} {value}")).collect();
-        let lines: Vec<String> = self.values.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        // Every field of the form in its order, so that none is forgotten or invented; the values as JSON already, so that the
+        // answer copies them.
+        let value = |field: &Field| self.values.get(&field.key).map_or_else(|| "none".to_owned(), Value::to_string);
+        let pairs: Vec<String> = self.fields.iter().map(|field| format!("{} {}", field.key, value(field))).collect();
+        let lines: Vec<String> = self.fields.iter().map(|field| format!("{}: {}", field.key, value(field))).collect();
         let absent: Vec<&str> = self
             .fields
             .iter()

@@ -84,14 +84,20 @@ impl Request {
         }
     }
 
-    /// The fields of the function as they are declared, each with its value as JSON or `none`. So the function's own fields are
-    /// copied and none of another, their types are settled, and the call copies what stands here.
+    /// The function as it is declared, each field with its value as JSON or `none`. So the first field is found behind the
+    /// function's own name and none of another is taken, the types are settled, the closing bracket says that none was left
+    /// out, and the call copies what stands here.
     pub(super) fn filled_in(&self) -> String {
+        let Function { name, fields, .. } = &self.function;
+        if fields.is_empty() {
+            return format!("\n{name} = ()");
+        }
         let line = |field: &Field| {
             let value = self.arguments.get(&field.key).map_or_else(|| "none".to_owned(), Value::to_string);
-            format!("\n{} = {value}", field.declared())
+            format!("{} = {value}\n", field.declared())
         };
-        self.function.fields.iter().map(line).collect()
+        let lines: String = fields.iter().map(line).collect();
+        format!("\n{name} = (_: {{\n{lines}}})")
     }
 
     pub(in super::super) fn call(&self) -> Message {
