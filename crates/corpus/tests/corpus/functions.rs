@@ -57,6 +57,21 @@ pub(crate) fn assert_told(value: &Value, text: &str) {
     }
 }
 
+/// The names of the fields that a thought repeats from the declaration.
+fn repeated(thought: &str, name: &str) -> Vec<String> {
+    let opening = format!("{name} = (_: {{\n");
+    let Some((_, rest)) = thought.split_once(&opening) else { return Vec::new() };
+    let (fields, _) = rest.split_once("\n})").expect("the declaration is closed");
+    let name = |line: &str| line.split_once(": ").unwrap().0.trim_end_matches('?').to_owned();
+    fields.lines().map(name).collect()
+}
+
+fn properties(function: &ToolDescription) -> Vec<String> {
+    let schema = function.parameters.as_ref();
+    let properties = schema.and_then(|schema| schema["properties"].as_object());
+    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+}
+
 #[test]
 fn arguments_fit_and_were_told() {
     let mut seen = 0;
@@ -76,6 +91,7 @@ fn arguments_fit_and_were_told() {
             assert_told(&arguments, &asked(&item.conversation));
             let thought = thought(&item.conversation);
             assert!(thought.contains(name), "{thought}");
+            assert_eq!(repeated(&thought, name), properties(function), "{thought}");
             for (key, value) in arguments.as_object().unwrap() {
                 let value = value.to_string();
                 let is_told = thought.lines().any(|line| {

@@ -27,7 +27,8 @@ fn no_place_of_a_template_is_left() {
     for skill in [Skill::Preamble, Skill::Functions, Skill::Recall, Skill::Arithmetic] {
         for item in items(skill, 1_500) {
             for message in item.conversation.messages.iter().filter(|said| said.recipient.is_none()) {
-                let text = message.text();
+                // A thought that repeats a function's declaration has its brackets, too.
+                let text = message.text().replace(" = (_: {\n", "");
                 assert!(!text.contains('{') && !text.contains("  "), "{text}");
             }
         }
