@@ -131,7 +131,7 @@ pub(crate) struct ComputeArguments {
     #[arg(long, value_enum, default_value_t = DenseWeights::Published)]
     pub(crate) dense_weights: DenseWeights,
     /// Prompt tokens computed at a time.
-    #[arg(long, default_value_t = 512, value_name = "N")]
+    #[arg(long, default_value_t = model::PLANNED_CHUNK_TOKENS, value_name = "N")]
     pub(crate) chunk: usize,
 }
 

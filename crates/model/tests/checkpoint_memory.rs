@@ -23,8 +23,8 @@ fn the_plan_of_a_checkpoint_adds_up() {
     let plan = checkpoint.memory_plan(131_072, KvPrecision::BF16);
     assert_eq!(plan.full_kv_bytes_per_token, 24_576);
     assert_eq!(plan.full_kv_bytes, 24_576 * 131_072);
-    // 127 positions and a chunk of 512 touch at most eleven blocks of 64.
-    assert_eq!(plan.window_kv_bytes, 24_576 * 11 * 64);
+    // 127 positions and a chunk of 2,048 touch at most 35 blocks of 64.
+    assert_eq!(plan.window_kv_bytes, 24_576 * 35 * 64);
     let exact = checkpoint.memory_plan(100, KvPrecision::F32);
     assert_eq!((exact.full_kv_bytes, exact.window_kv_bytes), (49_152 * 128, 49_152 * 128));
     // Per layer: two norms and o bias of 64, q bias 4096, k and v bias 512, 64 sinks, router bias 128, experts 128 × (64 + 64).
