@@ -85,6 +85,11 @@ pub(super) fn object_schema(fields: &[Field]) -> Value {
     json!({"type": "object", "properties": properties, "required": required})
 }
 
+/// A field's value as the JSON that an answer copies, or `none`.
+pub(super) fn json_or_none(values: &Map<String, Value>, field: &Field) -> String {
+    values.get(&field.key).map_or_else(|| "none".to_owned(), Value::to_string)
+}
+
 /// A value as a thought and a person write it: without quotes, lists with commas.
 pub(super) fn plain(value: &Value) -> String {
     match value {

@@ -6,7 +6,7 @@ mod forms;
 use harmony::{Conversation, DeveloperContent, ReasoningEffort, ResponseFormat};
 use serde_json::{Map, Value, json};
 
-use super::fields::{Field, Kind, and_list, listed, natural, object_schema, plain, told, value};
+use super::fields::{Field, Kind, and_list, json_or_none, listed, natural, object_schema, plain, told, value};
 use super::{effort, invented, system};
 use crate::draw::Draw;
 use crate::item::{Check, Item, Skill};
@@ -44,9 +44,10 @@ impl Case {
     fn thought(&self, effort: ReasoningEffort) -> String {
         // Every field of the form in its order, so that none is forgotten or invented; the values as JSON already, so that the
         // answer copies them.
-        let value = |field: &Field| self.values.get(&field.key).map_or_else(|| "none".to_owned(), Value::to_string);
-        let pairs: Vec<String> = self.fields.iter().map(|field| format!("{} {}", field.key, value(field))).collect();
-        let lines: Vec<String> = self.fields.iter().map(|field| format!("{}: {}", field.key, value(field))).collect();
+        let filled = |between: &str, after: &str| {
+            let one = |field: &Field| format!("{}{between}{}", field.key, json_or_none(&self.values, field));
+            self.fields.iter().map(one).collect::<Vec<_>>().join(after)
+        };
         let absent: Vec<&str> = self
             .fields
             .iter()
@@ -55,8 +56,8 @@ impl Case {
             .collect();
         let absent = if absent.is_empty() { "nothing".to_owned() } else { absent.join(", ") };
         match effort {
-            ReasoningEffort::Low => format!("{}.", pairs.join(", ")),
-            ReasoningEffort::Medium => format!("I fill in {} as JSON.\n{}", self.name, lines.join("\n")),
+            ReasoningEffort::Low => format!("{}.", filled(" ", ", ")),
+            ReasoningEffort::Medium => format!("I fill in {} as JSON.\n{}", self.name, filled(": ", "\n")),
             ReasoningEffort::High => {
                 let kinds: Vec<String> = self
                     .fields
@@ -67,7 +68,7 @@ impl Case {
                 format!(
                     "I fill in {} as JSON.\n{}\nCheck: {}. Left out: {absent}.",
                     self.name,
-                    lines.join("\n"),
+                    filled(": ", "\n"),
                     kinds.join(", ")
                 )
             }

@@ -91,7 +91,9 @@ fn arguments_fit_and_were_told() {
             assert_told(&arguments, &asked(&item.conversation));
             let thought = thought(&item.conversation);
             assert!(thought.contains(name), "{thought}");
-            assert_eq!(repeated(&thought, name), properties(function), "{thought}");
+            let properties = properties(function);
+            assert_eq!(repeated(&thought, name), properties, "{thought}");
+            assert!(!properties.is_empty() || thought.contains(&format!("\n{name} = ()")), "{thought}");
             for (key, value) in arguments.as_object().unwrap() {
                 let value = value.to_string();
                 let is_told = thought.lines().any(|line| {

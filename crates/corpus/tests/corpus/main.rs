@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says where")]
 
 mod arithmetic;
+mod chat;
 mod copying;
 mod document;
 mod drawn;

@@ -4,7 +4,7 @@ use corpus::{Check, Skill};
 use harmony::{Content, ResponseFormat};
 use serde_json::Value;
 
-use crate::drawn::{answer, asked, assert_effort_shows, items};
+use crate::drawn::{answer, asked, assert_effort_shows, items, thought};
 use crate::functions::{assert_fits, assert_told};
 
 #[test]
@@ -43,6 +43,23 @@ fn fields_left_out_were_not_told() {
         }
     }
     assert!(seen > 200, "{seen}");
+}
+
+#[test]
+fn thoughts_list_every_field_with_its_value_or_none() {
+    for item in items(Skill::Structured, 2_000) {
+        let developer = item.conversation.messages[1].content.first();
+        let Some(Content::Developer(content)) = developer else { panic!("{item:?}") };
+        let value: Value = serde_json::from_str(&answer(&item.conversation).unwrap()).unwrap();
+        let thought = thought(&item.conversation);
+        let mut rest = thought.as_str();
+        for key in content.response_formats[0].schema["properties"].as_object().unwrap().keys() {
+            let told = value.get(key).map_or_else(|| "none".to_owned(), Value::to_string);
+            let written = [format!("{key} {told}"), format!("{key}: {told}")];
+            let place = written.iter().find_map(|written| rest.find(written).map(|at| at + written.len()));
+            rest = &rest[place.unwrap_or_else(|| panic!("{key} {told}: {thought}"))..];
+        }
+    }
 }
 
 #[test]

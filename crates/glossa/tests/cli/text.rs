@@ -70,15 +70,15 @@ fn any_ids_parse() {
 #[test]
 fn inspect_counts_and_plans() {
     let model = Model::tiny();
-    let text = stdout(&["inspect", model.path(), "--context", "1000", "--tensors"], b"");
+    let text = stdout(&["inspect", model.path(), "--context", "4000", "--tensors"], b"");
     assert!(text.contains("model.layers.3.mlp.experts.down_proj_scales"), "{text}");
-    let value = json(&stdout(&["inspect", model.path(), "--context", "1000", "--json"], b""));
+    let value = json(&stdout(&["inspect", model.path(), "--context", "4000", "--json"], b""));
     assert_eq!(value["tensor_count"], 79);
     assert_eq!(value["config"]["hidden_size"], 96);
     assert_eq!(value["files"].as_array().unwrap().len(), 3);
-    // Two full layers × 2 heads × 64 × (key, value) × 2 bytes, in blocks of 64 positions; a chunk is more than that, so windows
-    // hold all of it.
-    assert_eq!(value["memory"]["default"]["full_kv_bytes"], 1024 * 2 * 2 * 64 * 2 * 2);
-    assert_eq!(value["memory"]["exact"]["full_kv_bytes"], 1024 * 2 * 2 * 64 * 2 * 4);
-    assert_eq!(value["memory"]["default"]["window_kv_bytes"], 1024 * 2 * 2 * 64 * 2 * 2);
+    // Two full layers × 2 heads × 64 × (key, value) × 2 bytes, in blocks of 64 positions; windows also hold a
+    // chunk of 2,048.
+    assert_eq!(value["memory"]["default"]["full_kv_bytes"], 4032 * 2 * 2 * 64 * 2 * 2);
+    assert_eq!(value["memory"]["exact"]["full_kv_bytes"], 4032 * 2 * 2 * 64 * 2 * 4);
+    assert_eq!(value["memory"]["default"]["window_kv_bytes"], 2176 * 2 * 2 * 64 * 2 * 2);
 }

@@ -4,7 +4,7 @@
 use harmony::{Message, ReasoningEffort};
 use serde_json::{Map, Value, json};
 
-use super::super::fields::{Field, Kind, and_list, listed, natural, plain, told, value};
+use super::super::fields::{Field, Kind, and_list, json_or_none, listed, natural, plain, told, value};
 use super::super::wording::said;
 use super::super::{invented, wording};
 use super::declared::Function;
@@ -92,10 +92,7 @@ impl Request {
         if fields.is_empty() {
             return format!("\n{name} = ()");
         }
-        let line = |field: &Field| {
-            let value = self.arguments.get(&field.key).map_or_else(|| "none".to_owned(), Value::to_string);
-            format!("{} = {value}\n", field.declared())
-        };
+        let line = |field: &Field| format!("{} = {}\n", field.declared(), json_or_none(&self.arguments, field));
         let lines: String = fields.iter().map(line).collect();
         format!("\n{name} = (_: {{\n{lines}}})")
     }
