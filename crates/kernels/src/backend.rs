@@ -7,6 +7,9 @@ use std::ops::Range;
 
 use crate::storage::{DenseMatrix, GateUp, Mxfp4Matrix};
 
+/// Positions of a block of keys and values.
+pub const KV_BLOCK_POSITIONS: usize = 64;
+
 /// In which precision keys and values are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KvPrecision {
@@ -92,6 +95,9 @@ pub trait Backend: Send + Sync + 'static {
     type Rows: Send + Default;
     /// One layer's keys and values of one sequence.
     type Kv: Send;
+    /// A block of one layer's keys and values, [`KV_BLOCK_POSITIONS`] positions, that outlives its sequence and may stand in
+    /// several. Cloning shares it.
+    type Page: Clone + Send + Sync;
     /// A linear layer on the device.
     type Linear: Send + Sync;
     /// One layer's experts on the device.
@@ -114,6 +120,32 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Bytes that the cache holds now.
     fn kv_bytes(&self, kv: &Self::Kv) -> usize;
+
+    /// The block of positions `KV_BLOCK_POSITIONS · index ..` when it is whole and the cache still holds it.
+    fn kv_page(&self, kv: &Self::Kv, index: usize) -> Option<Self::Page>;
+
+    /// Makes an empty cache one that has seen `forgotten` blocks and then these pages, of a cache of the same shape.
+    fn restore_kv<'a>(&self, kv: &mut Self::Kv, forgotten: usize, pages: impl Iterator<Item = &'a Self::Page>)
+    where
+        Self: Sized;
+
+    /// Takes back the last positions, so that `length` stay: at most those of the last [`Self::write_kv`].
+    fn truncate_kv(&self, kv: &mut Self::Kv, length: usize);
+
+    /// Bytes of one block of keys and values.
+    fn kv_block_bytes(&self, kv_heads: usize, head_dim: usize, precision: KvPrecision) -> usize;
+
+    /// What must be equal for pages to be read by another process, and for what they hold to be what it would compute.
+    fn kv_kind(&self) -> String;
+
+    /// Blocks of keys and values that caches and pages hold together; what is shared counts once.
+    fn kv_blocks_in_use(&self) -> usize;
+
+    /// Appends a page's bytes, which only a backend of the same kind can read.
+    fn write_page(&self, page: &Self::Page, out: &mut Vec<u8>);
+
+    /// A page for caches like `kv` from what [`Self::write_page`] wrote; `None` when it cannot be that.
+    fn read_page(&self, kv: &Self::Kv, bytes: &[u8]) -> Option<Self::Page>;
 
     /// Makes room for `[rows, columns]`; the contents are unspecified.
     fn resize(&self, x: &mut Self::Rows, rows: usize, columns: usize);

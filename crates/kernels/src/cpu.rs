@@ -5,6 +5,7 @@
 mod activations;
 mod attending;
 mod attention;
+mod block_memory;
 mod dot;
 mod experts;
 mod isa;
@@ -31,10 +32,11 @@ use crate::pack::PackStore;
 use crate::pool::Pool;
 use activations::Activations;
 use attending::AttendCall;
+use block_memory::BlockPool;
 use experts::Experts;
 pub use isa::{Isa, IsaKind};
-use kv::Blocks;
-use kv::Kv;
+use kv::Format;
+use kv::{Kv, Page};
 use packed_experts::PackedExperts;
 use packed_linear::PackedLinear;
 use product::{EncodedRow, Input, Output};
@@ -50,6 +52,7 @@ pub struct Cpu {
     pool: Pool,
     form: WeightForm,
     store: PackStore,
+    blocks: BlockPool,
     scratch: Mutex<Scratch>,
 }
 
@@ -92,7 +95,7 @@ impl Cpu {
     /// As [`Cpu::new`].
     pub fn with_store(kind: IsaKind, threads: usize, form: WeightForm, store: PackStore) -> Result<Self, Error> {
         let (isa, pool) = (Isa::require(kind)?, Pool::new(threads)?);
-        Ok(Self { isa, pool, form, store, scratch: Mutex::default() })
+        Ok(Self { isa, pool, form, store, blocks: BlockPool::default(), scratch: Mutex::default() })
     }
 
     /// Ends the file that packed weights went into; its bytes. Nothing where there was none.
@@ -126,6 +129,12 @@ impl Cpu {
         kv::blocks_max(window, positions, chunk).saturating_mul(kv::block_bytes(kv_heads, head_dim, precision))
     }
 
+    /// Bytes of the slabs that blocks of keys and values are cut from: what was needed at once so far, rounded up to 2 MiB.
+    #[must_use]
+    pub fn kv_slab_bytes(&self) -> usize {
+        self.blocks.slab_bytes()
+    }
+
     /// Which instruction set the kernels use.
     #[must_use]
     pub fn isa(&self) -> IsaKind {
@@ -151,6 +160,7 @@ impl Rows {
 impl Backend for Cpu {
     type Rows = Rows;
     type Kv = Kv;
+    type Page = Page;
     type Linear = Linear;
     type Experts = LayerExperts;
 
@@ -177,11 +187,43 @@ impl Backend for Cpu {
     }
 
     fn new_kv(&self, kv_heads: usize, head_dim: usize, window: Option<usize>, precision: KvPrecision) -> Kv {
-        Kv::new(kv_heads, head_dim, window, precision, self.isa.pairs)
+        Kv::new((kv_heads, head_dim), window, precision, self.isa.pairs, &self.blocks)
     }
 
     fn kv_bytes(&self, kv: &Kv) -> usize {
         kv.bytes()
+    }
+
+    fn kv_page(&self, kv: &Kv, index: usize) -> Option<Page> {
+        kv.page(index)
+    }
+
+    fn restore_kv<'a>(&self, kv: &mut Kv, forgotten: usize, pages: impl Iterator<Item = &'a Page>) {
+        kv.restore(forgotten, pages);
+    }
+
+    fn truncate_kv(&self, kv: &mut Kv, length: usize) {
+        kv.truncate(length);
+    }
+
+    fn kv_block_bytes(&self, kv_heads: usize, head_dim: usize, precision: KvPrecision) -> usize {
+        kv::block_bytes(kv_heads, head_dim, precision)
+    }
+
+    fn kv_kind(&self) -> String {
+        format!("{}-{:?}", self.isa.kind.name(), self.form)
+    }
+
+    fn kv_blocks_in_use(&self) -> usize {
+        self.blocks.in_use()
+    }
+
+    fn write_page(&self, page: &Page, out: &mut Vec<u8>) {
+        page.write(out);
+    }
+
+    fn read_page(&self, kv: &Kv, bytes: &[u8]) -> Option<Page> {
+        kv.read_page(bytes)
     }
 
     fn resize(&self, x: &mut Rows, rows: usize, columns: usize) {
@@ -276,20 +318,14 @@ impl Backend for Cpu {
         assert!(queries.columns == columns && out.columns == columns && rows.end <= queries.rows.min(out.rows));
         assert!(rows.len() <= kv.length && shape.kv_heads == kv.kv_heads && shape.head_dim == kv.head_dim);
         let out = Output { start: out.values.as_mut_ptr(), stride: columns };
-        match &kv.blocks {
-            Blocks::F32(blocks) => {
-                let call = AttendCall { blocks, kv, shape, queries, rows, out };
-                self.attend_blocks(&call, self.isa.attend_f32);
-            }
-            Blocks::BF16(blocks) => {
-                let call = AttendCall { blocks, kv, shape, queries, rows, out };
-                self.attend_blocks(&call, self.isa.attend_bf16);
-            }
-            Blocks::Pairs(cache) => {
+        match kv.format {
+            Format::F32 => self.attend_blocks(&AttendCall { kv, shape, queries, rows, out }, self.isa.attend_f32),
+            Format::BF16 => self.attend_blocks(&AttendCall { kv, shape, queries, rows, out }, self.isa.attend_bf16),
+            Format::Pairs(kernels) => {
                 let queries = &queries.values[rows.start * columns..rows.end * columns];
                 // SAFETY: `out` has the rows, asserted above.
                 let out = Output { start: unsafe { out.place(rows.start, 0) }, stride: columns };
-                pairs::attend(cache, &self.pool, &pairs::Call { kv, attention: shape, queries, out });
+                pairs::attend(kernels, &self.pool, &pairs::Call { kv, attention: shape, queries, out });
             }
         }
     }

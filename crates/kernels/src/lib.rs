@@ -16,7 +16,9 @@ mod pool;
 mod reference;
 mod storage;
 
-pub use backend::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing};
+pub use backend::{
+    Attention, Backend, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
+};
 pub use cpu::training::{AdamStep, AttentionShape, Matrix, MuonStep, Place, Target, Training};
 pub use cpu::{Cpu, Isa, IsaKind, WeightForm};
 pub use error::Error;

@@ -3,9 +3,11 @@
 //! It must not know instruction sets or threads. Formulas: the gpt-oss reference implementation.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::backend::{
-    Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing, top_experts,
+    Attention, Backend, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
+    top_experts,
 };
 use crate::decode::{bf16_to_f32, decode_dense, decode_mxfp4_block, f32_to_bf16};
 use crate::storage::{DenseMatrix, GateUp, Mxfp4Layout, Mxfp4Matrix};
@@ -24,9 +26,16 @@ pub struct Kv {
     values: Vec<Vec<f64>>,
 }
 
+/// A block's keys and values.
+pub struct Page {
+    keys: Vec<Vec<f64>>,
+    values: Vec<Vec<f64>>,
+}
+
 impl Backend for Reference {
     type Rows = Rows;
     type Kv = Kv;
+    type Page = Arc<Page>;
     type Linear = LinearWeights;
     type Experts = ExpertWeights;
 
@@ -44,6 +53,61 @@ impl Backend for Reference {
 
     fn kv_bytes(&self, kv: &Kv) -> usize {
         kv.keys.iter().chain(&kv.values).map(|row| row.len() * size_of::<f64>()).sum()
+    }
+
+    fn kv_page(&self, kv: &Kv, index: usize) -> Option<Arc<Page>> {
+        let positions = index * KV_BLOCK_POSITIONS..(index + 1) * KV_BLOCK_POSITIONS;
+        let page = Page { keys: kv.keys.get(positions.clone())?.to_vec(), values: kv.values.get(positions)?.to_vec() };
+        Some(Arc::new(page))
+    }
+
+    /// What was forgotten is never looked at again, so zeros stand for it.
+    fn restore_kv<'a>(&self, kv: &mut Kv, forgotten: usize, pages: impl Iterator<Item = &'a Arc<Page>>) {
+        assert!(kv.keys.is_empty());
+        for page in pages {
+            let width = page.keys[0].len();
+            let missing = (forgotten * KV_BLOCK_POSITIONS).saturating_sub(kv.keys.len());
+            kv.keys.extend(vec![vec![0.0; width]; missing]);
+            kv.values.extend(vec![vec![0.0; width]; missing]);
+            kv.keys.extend_from_slice(&page.keys);
+            kv.values.extend_from_slice(&page.values);
+        }
+    }
+
+    fn truncate_kv(&self, kv: &mut Kv, length: usize) {
+        kv.keys.truncate(length);
+        kv.values.truncate(length);
+    }
+
+    /// Two vectors of f64 per position.
+    fn kv_block_bytes(&self, kv_heads: usize, head_dim: usize, _precision: KvPrecision) -> usize {
+        2 * KV_BLOCK_POSITIONS * kv_heads * head_dim * size_of::<f64>()
+    }
+
+    fn kv_kind(&self) -> String {
+        "reference".into()
+    }
+
+    /// The slow twin does not count.
+    fn kv_blocks_in_use(&self) -> usize {
+        0
+    }
+
+    fn write_page(&self, page: &Arc<Page>, out: &mut Vec<u8>) {
+        let values = page.keys.iter().chain(&page.values).flatten();
+        out.extend(values.flat_map(|value| value.to_le_bytes()));
+    }
+
+    fn read_page(&self, _kv: &Kv, bytes: &[u8]) -> Option<Arc<Page>> {
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        let width = numbers.len() / (2 * KV_BLOCK_POSITIONS);
+        if !rest.is_empty() || width == 0 || !numbers.len().is_multiple_of(2 * KV_BLOCK_POSITIONS) {
+            return None;
+        }
+        let mut rows: Vec<Vec<f64>> =
+            numbers.chunks(width).map(|row| row.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()).collect();
+        let values = rows.split_off(KV_BLOCK_POSITIONS);
+        Some(Arc::new(Page { keys: rows, values }))
     }
 
     fn resize(&self, x: &mut Rows, rows: usize, columns: usize) {

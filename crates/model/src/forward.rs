@@ -2,12 +2,15 @@
 //!
 //! A batch is a list of spans, each a run of new tokens of one sequence. Prefill and decode differ only in a span's length.
 
-use kernels::{Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing};
+use kernels::{
+    Attention, Backend, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
+};
 
 use crate::checkpoint::{Checkpoint, LayerWeights};
 use crate::config::{AttentionKind, ModelConfig};
 use crate::error::Error;
 use crate::model::{Model, Precision, SequenceId, Span, Wanted};
+use crate::pages::{KvShape, PageId, Pages};
 use crate::rope::Frequencies;
 
 /// Rows that are unembedded at a time, so that the scores of a large vocabulary stay small.
@@ -24,6 +27,7 @@ pub struct GptOss<B: Backend> {
     final_norm: Vec<f32>,
     layers: Vec<Layer<B>>,
     sequences: Vec<Option<Sequence<B>>>,
+    pages: Pages<B>,
     work: Work<B>,
 }
 
@@ -42,6 +46,8 @@ struct Layer<B: Backend> {
 
 struct Sequence<B: Backend> {
     length: usize,
+    /// Tokens of the last span: those that can be taken back.
+    appended: usize,
     /// One cache per layer.
     caches: Vec<B::Kv>,
 }
@@ -82,6 +88,7 @@ impl<B: Backend> GptOss<B> {
             final_norm: checkpoint.final_norm,
             layers: layers.map(|(&kind, weights)| Layer::new(&backend, &config, kind, weights)).collect(),
             sequences: Vec::new(),
+            pages: Pages::default(),
             work: Work::default(),
             config,
             backend,
@@ -116,6 +123,20 @@ impl<B: Backend> GptOss<B> {
 
     fn sequence(&self, id: SequenceId) -> &Sequence<B> {
         self.sequences[id.0].as_ref().expect("the sequence is open")
+    }
+
+    /// An empty cache of a layer.
+    fn new_cache(&self, layer: &Layer<B>) -> B::Kv {
+        self.backend.new_kv(self.config.kv_heads, self.config.head_dim, layer.window, self.precision)
+    }
+
+    fn insert(&mut self, sequence: Sequence<B>) -> SequenceId {
+        let free = self.sequences.iter().position(Option::is_none).unwrap_or(self.sequences.len());
+        if free == self.sequences.len() {
+            self.sequences.push(None);
+        }
+        self.sequences[free] = Some(sequence);
+        SequenceId(free)
     }
 
     fn attention(&mut self, index: usize, batch: &[Span<'_>]) {
@@ -197,16 +218,8 @@ impl<B: Backend> Model for GptOss<B> {
     }
 
     fn open_sequence(&mut self) -> SequenceId {
-        let cache = |layer: &Layer<B>| {
-            self.backend.new_kv(self.config.kv_heads, self.config.head_dim, layer.window, self.precision)
-        };
-        let sequence = Sequence { length: 0, caches: self.layers.iter().map(cache).collect() };
-        let free = self.sequences.iter().position(Option::is_none).unwrap_or(self.sequences.len());
-        if free == self.sequences.len() {
-            self.sequences.push(None);
-        }
-        self.sequences[free] = Some(sequence);
-        SequenceId(free)
+        let caches = self.layers.iter().map(|layer| self.new_cache(layer)).collect();
+        self.insert(Sequence { length: 0, appended: 0, caches })
     }
 
     fn close_sequence(&mut self, id: SequenceId) {
@@ -221,6 +234,69 @@ impl<B: Backend> Model for GptOss<B> {
         self.sequence(id).caches.iter().map(|cache| self.backend.kv_bytes(cache)).sum()
     }
 
+    fn kv_shape(&self) -> KvShape {
+        let ModelConfig { kv_heads, head_dim, .. } = self.config;
+        let block_bytes = self.backend.kv_block_bytes(kv_heads, head_dim, self.precision);
+        KvShape::new(&self.config, block_bytes, format!("{}-{:?}", self.backend.kv_kind(), self.precision))
+    }
+
+    fn kv_blocks_in_use(&self) -> usize {
+        self.backend.kv_blocks_in_use()
+    }
+
+    fn keep_page(&mut self, id: SequenceId, kind: AttentionKind, index: usize) -> Option<PageId> {
+        let caches = self.sequence(id).caches.iter().zip(&self.config.layers).filter(|&(_, &layer)| layer == kind);
+        let blocks: Option<Vec<B::Page>> = caches.map(|(cache, _)| self.backend.kv_page(cache, index)).collect();
+        Some(self.pages.keep(blocks?))
+    }
+
+    fn drop_page(&mut self, page: PageId) {
+        self.pages.forget(page);
+    }
+
+    fn open_from(&mut self, full: &[PageId], sliding: &[PageId]) -> SequenceId {
+        let (mut full_layer, mut sliding_layer) = (0, 0);
+        let mut caches = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let mut cache = self.new_cache(layer);
+            let (pages, forgotten, of_kind) = match layer.window {
+                None => (full, 0, &mut full_layer),
+                Some(_) => (sliding, full.len() - sliding.len(), &mut sliding_layer),
+            };
+            let blocks = pages.iter().map(|&page| &self.pages.blocks(page)[*of_kind]);
+            self.backend.restore_kv(&mut cache, forgotten, blocks);
+            *of_kind += 1;
+            caches.push(cache);
+        }
+        let length = full.len() * KV_BLOCK_POSITIONS;
+        assert_eq!(sliding.len(), self.kv_shape().window_blocks(length).min(full.len()), "the window is whole");
+        self.insert(Sequence { length, appended: 0, caches })
+    }
+
+    fn truncate(&mut self, id: SequenceId, length: usize) {
+        let sequence = self.sequences[id.0].as_mut().expect("the sequence is open");
+        let taken = sequence.length.checked_sub(length).expect("a sequence gets no longer");
+        sequence.appended = sequence.appended.checked_sub(taken).expect("only the last span can be taken back");
+        sequence.length = length;
+        sequence.caches.iter_mut().for_each(|cache| self.backend.truncate_kv(cache, length));
+    }
+
+    fn write_page(&self, page: PageId, out: &mut Vec<u8>) {
+        self.pages.blocks(page).iter().for_each(|block| self.backend.write_page(block, out));
+    }
+
+    fn read_page(&mut self, kind: AttentionKind, bytes: &[u8]) -> Option<PageId> {
+        let layers = self.kv_shape().layers(kind);
+        let layer = self.layers.iter().zip(&self.config.layers).find(|&(_, &layer)| layer == kind)?.0;
+        let cache = self.new_cache(layer);
+        if layers == 0 || !bytes.len().is_multiple_of(layers) || bytes.is_empty() {
+            return None;
+        }
+        let parts = bytes.chunks_exact(bytes.len() / layers);
+        let blocks: Option<Vec<B::Page>> = parts.map(|part| self.backend.read_page(&cache, part)).collect();
+        Some(self.pages.keep(blocks?))
+    }
+
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {
         self.check(batch)?;
         logits.clear();
@@ -231,7 +307,9 @@ impl<B: Backend> Model for GptOss<B> {
             self.mixture_of_experts(index);
         }
         for span in batch {
-            self.sequences[span.sequence.0].as_mut().expect("the sequence is open").length += span.ids.len();
+            let sequence = self.sequences[span.sequence.0].as_mut().expect("the sequence is open");
+            sequence.length += span.ids.len();
+            sequence.appended = span.ids.len();
         }
         self.unembed(logits);
         match logits.iter().position(|logit| !logit.is_finite()) {

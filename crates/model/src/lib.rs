@@ -5,6 +5,7 @@ mod config;
 mod error;
 mod forward;
 mod model;
+mod pages;
 mod rope;
 mod scripted;
 
@@ -13,5 +14,6 @@ pub use config::{AttentionKind, ModelConfig, Rope, Yarn};
 pub use error::Error;
 pub use forward::GptOss;
 pub use model::{Device, Model, Precision, SequenceId, Span, Wanted, load, load_with, pack};
+pub use pages::{KvShape, PageId};
 pub use rope::Frequencies;
 pub use scripted::Scripted;

@@ -5,9 +5,10 @@ use std::path::Path;
 use kernels::{Cpu, IsaKind, PackStore, PackWriter, Reference, WeightForm};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::ModelConfig;
+use crate::config::{AttentionKind, ModelConfig};
 use crate::error::Error;
 use crate::forward::GptOss;
+use crate::pages::{KvShape, PageId};
 
 /// How exactly is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +79,40 @@ pub trait Model: Send {
 
     /// Bytes of keys and values that the sequence holds.
     fn sequence_bytes(&self, id: SequenceId) -> usize;
+
+    /// What keys and values take.
+    fn kv_shape(&self) -> KvShape;
+
+    /// Blocks of keys and values that sequences and pages hold together now; what they share counts once.
+    fn kv_blocks_in_use(&self) -> usize;
+
+    /// Keeps the blocks of positions `block_positions · index ..` in all layers of a kind, beyond the sequence's own life. Nothing
+    /// when they are not whole yet or were forgotten: a sliding layer forgets what lies behind its window when tokens are
+    /// appended.
+    fn keep_page(&mut self, id: SequenceId, kind: AttentionKind, index: usize) -> Option<PageId>;
+
+    /// Lets a page go.
+    fn drop_page(&mut self, page: PageId);
+
+    /// Begins a sequence that holds what the pages hold: `full` from the first position on without a gap, `sliding` the last
+    /// [`KvShape::window_blocks`] of those. What it computes from there on is what it would have computed after reading the tokens
+    /// themselves.
+    ///
+    /// # Panics
+    /// When the pages cannot be that: our own bug.
+    fn open_from(&mut self, full: &[PageId], sliding: &[PageId]) -> SequenceId;
+
+    /// Takes back the last tokens of a sequence, so that `length` stay: at most those of the last span of it.
+    ///
+    /// # Panics
+    /// When that many were not appended last: our own bug.
+    fn truncate(&mut self, id: SequenceId, length: usize);
+
+    /// Appends a page's bytes, to be read where [`KvShape::kind`] is the same.
+    fn write_page(&self, page: PageId, out: &mut Vec<u8>);
+
+    /// A page from what [`Model::write_page`] wrote; nothing when the bytes cannot be that.
+    fn read_page(&mut self, kind: AttentionKind, bytes: &[u8]) -> Option<PageId>;
 
     /// Appends the spans' tokens and replaces `logits` by those wanted, `[wanted rows, vocabulary]`, in the order of the batch.
     ///

@@ -1,25 +1,48 @@
 //! A stand-in for a model that says what a test tells it to say and refuses what a real one refuses. It must not know text.
+//!
+//! Its keys and values are the tokens themselves, in blocks that are shared, counted and forgotten as a real model's are, with one
+//! full and one sliding layer. One that [remembers](Scripted::remembering) says a token that depends on every token it holds, so
+//! whoever gives it a wrong page hears it.
 
-use crate::config::ModelConfig;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::config::{AttentionKind, ModelConfig};
 use crate::error::Error;
 use crate::model::{Model, SequenceId, Span, Wanted};
+use crate::pages::{KvShape, PageId};
 
-/// Logit of the scripted token; all others are zero.
+/// Logit of the token that is said; all others are zero.
 const SCRIPTED_LOGIT: f32 = 100.0;
 
-/// A model whose n-th wanted logits (per sequence) point at the n-th token of a script, and then at its last token for ever.
+/// A model whose n-th wanted logits (per sequence) point at the n-th token of a script, and then at its last token for ever; or at a
+/// token that follows from all that the sequence holds.
 pub struct Scripted {
     config: ModelConfig,
+    /// Nothing when it remembers.
     script: Vec<u32>,
+    block_positions: usize,
     sequences: Vec<Option<Sequence>>,
+    pages: Vec<Option<Block>>,
+    /// Held by every block.
+    counter: Arc<()>,
 }
+
+/// The tokens of a block. Clones share it.
+type Block = Arc<(Vec<u32>, Arc<()>)>;
 
 #[derive(Default)]
 struct Sequence {
     /// Tokens held.
     length: usize,
+    /// Tokens of the last span.
+    appended: usize,
     /// Tokens of the script given.
     said: usize,
+    full: Vec<Block>,
+    sliding: VecDeque<Block>,
+    /// Blocks that the sliding layer has forgotten.
+    forgotten: usize,
 }
 
 impl Scripted {
@@ -30,11 +53,46 @@ impl Scripted {
     #[must_use]
     pub fn new(config: ModelConfig, script: Vec<u32>) -> Self {
         assert!(!script.is_empty() && script.iter().all(|&id| (id as usize) < config.vocabulary_size));
-        Self { config, script, sequences: Vec::new() }
+        Self { script, ..Self::remembering(config) }
+    }
+
+    /// A model that says what follows from all the tokens it holds.
+    #[must_use]
+    pub fn remembering(config: ModelConfig) -> Self {
+        let (script, sequences, pages) = (Vec::new(), Vec::new(), Vec::new());
+        Self { config, script, block_positions: 64, sequences, pages, counter: Arc::default() }
+    }
+
+    /// The same with blocks of another size.
+    #[must_use]
+    pub fn with_blocks_of(self, block_positions: usize) -> Self {
+        Self { block_positions, ..self }
     }
 
     fn sequence(&self, id: SequenceId) -> &Sequence {
         self.sequences[id.0].as_ref().expect("the sequence is open")
+    }
+
+    fn insert(&mut self, sequence: Sequence) -> SequenceId {
+        let free = self.sequences.iter().position(Option::is_none).unwrap_or(self.sequences.len());
+        if free == self.sequences.len() {
+            self.sequences.push(None);
+        }
+        self.sequences[free] = Some(sequence);
+        SequenceId(free)
+    }
+
+    fn keep(&mut self, block: Block) -> PageId {
+        let free = self.pages.iter().position(Option::is_none).unwrap_or(self.pages.len());
+        if free == self.pages.len() {
+            self.pages.push(None);
+        }
+        self.pages[free] = Some(block);
+        PageId(free)
+    }
+
+    fn page(&self, id: PageId) -> &Block {
+        self.pages[id.0].as_ref().expect("the page is kept")
     }
 
     fn check(&self, batch: &[Span<'_>]) -> Result<(), Error> {
@@ -57,18 +115,45 @@ impl Scripted {
     }
 }
 
+impl Sequence {
+    /// Forgets what the window has passed and appends, as a real cache does.
+    fn append(&mut self, ids: &[u32], block_positions: usize, window: usize, counter: &Arc<()>) {
+        let keep_from = (self.length + 1).saturating_sub(window) / block_positions;
+        while self.forgotten < keep_from {
+            self.sliding.pop_front();
+            self.forgotten += 1;
+        }
+        for (position, &id) in (self.length..).zip(ids) {
+            let index = position / block_positions;
+            let new = || Arc::new((Vec::new(), Arc::clone(counter)));
+            if index == self.full.len() {
+                self.full.push(new());
+                self.sliding.push_back(new());
+            }
+            Arc::make_mut(&mut self.full[index]).0.push(id);
+            Arc::make_mut(&mut self.sliding[index - self.forgotten]).0.push(id);
+        }
+        self.length += ids.len();
+        self.appended = ids.len();
+    }
+
+    /// What the first `length` tokens say, as both layers remember them (FNV-1a).
+    fn said_by(&self, length: usize, block_positions: usize, window: usize) -> u64 {
+        let at = |block: &Block, position: usize| u64::from(block.0[position % block_positions]);
+        let full = (0..length).map(|position| at(&self.full[position / block_positions], position));
+        let seen = length.saturating_sub(window)..length;
+        let sliding = seen.map(|position| at(&self.sliding[position / block_positions - self.forgotten], position));
+        full.chain(sliding).fold(0xcbf2_9ce4_8422_2325, |hash, id| (hash ^ id).wrapping_mul(0x0100_0000_01b3))
+    }
+}
+
 impl Model for Scripted {
     fn config(&self) -> &ModelConfig {
         &self.config
     }
 
     fn open_sequence(&mut self) -> SequenceId {
-        let free = self.sequences.iter().position(Option::is_none).unwrap_or(self.sequences.len());
-        if free == self.sequences.len() {
-            self.sequences.push(None);
-        }
-        self.sequences[free] = Some(Sequence::default());
-        SequenceId(free)
+        self.insert(Sequence::default())
     }
 
     fn close_sequence(&mut self, id: SequenceId) {
@@ -84,19 +169,92 @@ impl Model for Scripted {
         self.sequence(id).length
     }
 
+    fn kv_shape(&self) -> KvShape {
+        KvShape {
+            block_positions: self.block_positions,
+            block_bytes: 4 * self.block_positions,
+            full_layers: 1,
+            sliding_layers: 1,
+            window: self.config.sliding_window,
+            kind: "scripted".into(),
+        }
+    }
+
+    fn kv_blocks_in_use(&self) -> usize {
+        Arc::strong_count(&self.counter) - 1
+    }
+
+    fn keep_page(&mut self, id: SequenceId, kind: AttentionKind, index: usize) -> Option<PageId> {
+        let sequence = self.sequence(id);
+        if (index + 1) * self.block_positions > sequence.length {
+            return None;
+        }
+        let block = match kind {
+            AttentionKind::Full => &sequence.full[index],
+            AttentionKind::Sliding => sequence.sliding.get(index.checked_sub(sequence.forgotten)?)?,
+        };
+        let block = Arc::clone(block);
+        Some(self.keep(block))
+    }
+
+    fn drop_page(&mut self, page: PageId) {
+        assert!(self.pages[page.0].take().is_some(), "a page is dropped once");
+    }
+
+    fn open_from(&mut self, full: &[PageId], sliding: &[PageId]) -> SequenceId {
+        let length = full.len() * self.block_positions;
+        assert_eq!(sliding.len(), self.kv_shape().window_blocks(length), "the window is whole");
+        let blocks = |pages: &[PageId]| pages.iter().map(|&page| Arc::clone(self.page(page))).collect::<Vec<Block>>();
+        let (forgotten, full, sliding) = (full.len() - sliding.len(), blocks(full), blocks(sliding).into());
+        self.insert(Sequence { length, appended: 0, said: 0, full, sliding, forgotten })
+    }
+
+    fn truncate(&mut self, id: SequenceId, length: usize) {
+        let block_positions = self.block_positions;
+        let sequence = self.sequences[id.0].as_mut().expect("the sequence is open");
+        let taken = sequence.length.checked_sub(length).expect("a sequence gets no longer");
+        sequence.appended = sequence.appended.checked_sub(taken).expect("only the last span can be taken back");
+        sequence.length = length;
+        let blocks = length.div_ceil(block_positions);
+        sequence.full.truncate(blocks);
+        sequence.sliding.truncate(blocks - sequence.forgotten);
+        let rest = length - (blocks.max(1) - 1) * block_positions;
+        let last = sequence.full.last_mut().into_iter().chain(sequence.sliding.back_mut());
+        last.for_each(|block| Arc::make_mut(block).0.truncate(rest));
+    }
+
+    fn write_page(&self, page: PageId, out: &mut Vec<u8>) {
+        out.extend(self.page(page).0.iter().flat_map(|id| id.to_le_bytes()));
+    }
+
+    fn read_page(&mut self, _kind: AttentionKind, bytes: &[u8]) -> Option<PageId> {
+        let (ids, rest) = bytes.as_chunks::<4>();
+        if ids.len() != self.block_positions || !rest.is_empty() {
+            return None;
+        }
+        let ids = ids.iter().map(|&id| u32::from_le_bytes(id)).collect();
+        let block = Arc::new((ids, Arc::clone(&self.counter)));
+        Some(self.keep(block))
+    }
+
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {
         self.check(batch)?;
         logits.clear();
+        let (block_positions, window) = (self.block_positions, self.config.sliding_window);
         for span in batch {
             let sequence = self.sequences[span.sequence.0].as_mut().expect("the sequence is open");
-            sequence.length += span.ids.len();
+            sequence.append(span.ids, block_positions, window, &self.counter);
             let rows = match span.wanted {
                 Wanted::None => 0,
                 Wanted::Last => 1,
                 Wanted::All => span.ids.len(),
             };
-            for _ in 0..rows {
-                let token = self.script[sequence.said.min(self.script.len() - 1)];
+            for length in sequence.length + 1 - rows..=sequence.length {
+                let token = if self.script.is_empty() {
+                    sequence.said_by(length, block_positions, window) % self.config.vocabulary_size as u64
+                } else {
+                    u64::from(self.script[sequence.said.min(self.script.len() - 1)])
+                };
                 sequence.said += 1;
                 let start = logits.len();
                 logits.resize(start + self.config.vocabulary_size, 0.0);

@@ -1,9 +1,9 @@
 //! The CPU backend's attention, cut into tasks: runs of query rows by key/value head. It must not know layers.
 
-use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::kv::{self, Kv};
+use super::kv::Kv;
 use super::product::{self, Output};
 use super::{Cpu, Rows, attention};
 use crate::backend::Attention;
@@ -11,8 +11,7 @@ use crate::backend::Attention;
 /// Query rows per attention task.
 const ATTENTION_TASK_ROWS: usize = 16;
 
-pub(super) struct AttendCall<'a, T> {
-    pub(super) blocks: &'a VecDeque<kv::Block<T>>,
+pub(super) struct AttendCall<'a> {
     pub(super) kv: &'a Kv,
     pub(super) shape: Attention<'a>,
     pub(super) queries: &'a Rows,
@@ -21,9 +20,9 @@ pub(super) struct AttendCall<'a, T> {
 }
 
 impl Cpu {
-    pub(super) fn attend_blocks<T: kv::Element>(
+    pub(super) fn attend_blocks<T: attention::Stored>(
         &self,
-        call: &AttendCall<'_, T>,
+        call: &AttendCall<'_>,
         kernel: unsafe fn(&attention::Job<'_, T>),
     ) {
         let group = call.shape.heads / call.shape.kv_heads;
@@ -39,9 +38,11 @@ impl Cpu {
             product::with_scratch(|scratch| {
                 scratch.resize(attention::scratch_len(rows * group, call.kv.padded_dim).max(scratch.len()), 0.0);
                 let job = attention::Job {
-                    blocks: call.blocks,
+                    blocks: &call.kv.blocks,
+                    element: PhantomData,
                     dropped_blocks: call.kv.dropped_blocks,
                     kv_head,
+                    kv_heads: call.shape.kv_heads,
                     head_dim: call.shape.head_dim,
                     padded_dim: call.kv.padded_dim,
                     window: call.shape.window,

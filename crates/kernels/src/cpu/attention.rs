@@ -10,8 +10,11 @@
 )]
 
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::block_memory::Plain;
 use super::kv::{BLOCK_POSITIONS, Block};
 use super::lanes::Lanes;
 
@@ -20,9 +23,12 @@ const TILE_QUERIES: usize = 4;
 
 /// One key/value head and a run of consecutive query rows with all query heads that read it.
 pub(super) struct Job<'a, T> {
-    pub(super) blocks: &'a VecDeque<Block<T>>,
+    pub(super) blocks: &'a VecDeque<Arc<Block>>,
+    /// What the blocks hold.
+    pub(super) element: PhantomData<T>,
     pub(super) dropped_blocks: usize,
     pub(super) kv_head: usize,
+    pub(super) kv_heads: usize,
     pub(super) head_dim: usize,
     pub(super) padded_dim: usize,
     pub(super) window: Option<usize>,
@@ -49,7 +55,7 @@ pub(super) fn scratch_len(queries: usize, padded_dim: usize) -> usize {
 }
 
 /// An element of the cache that widens to f32 lanes.
-pub(super) trait Stored: Copy {
+pub(super) trait Stored: Plain {
     /// # Safety
     /// As for [`Lanes`].
     unsafe fn load<L: Lanes>(from: *const Self) -> L::V;
@@ -106,9 +112,10 @@ pub(super) unsafe fn attend<L: Lanes, T: Stored>(job: &Job<'_, T>) {
         let last = job.position + job.rows - 1;
         let first = job.window.map_or(0, |window| (job.position + 1).saturating_sub(window));
         for block in first / BLOCK_POSITIONS..=last / BLOCK_POSITIONS {
-            let data = &job.blocks[block - job.dropped_blocks];
-            let keys = data.keys.as_ptr().add(job.kv_head * job.head_dim * BLOCK_POSITIONS);
-            let values = data.values.as_ptr().add(job.kv_head * job.padded_dim * BLOCK_POSITIONS);
+            let memory = job.blocks[block - job.dropped_blocks].memory.as_slice::<T>();
+            let keys = memory.as_ptr().add(job.kv_head * job.head_dim * BLOCK_POSITIONS);
+            let all_keys = job.kv_heads * job.head_dim * BLOCK_POSITIONS;
+            let values = memory.as_ptr().add(all_keys + job.kv_head * job.padded_dim * BLOCK_POSITIONS);
             for tile in (0..padded_count).step_by(TILE_QUERIES) {
                 score::<L, T>(job, &scratch, tile, keys);
             }

@@ -3,15 +3,20 @@
 //! A block holds 64 positions, per head: keys transposed (`[head_dim][64]`), so that the scores of 64 positions are computed
 //! without horizontal sums, and values as they come (`[64][padded head_dim]`). With a window, blocks that no later query can
 //! see are dropped before new ones are added, so a sliding layer holds a window and a chunk, rounded to blocks.
+//!
+//! Blocks are shared: a whole one may be kept as a page ([`Page`]) and stand in other sequences with the same beginning. Who
+//! writes into a block that others hold gets a copy of its own first.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use super::block_memory::{BlockMemory, BlockPool, Plain};
 use super::pairs;
-use crate::backend::KvPrecision;
+use crate::backend::{KV_BLOCK_POSITIONS, KvPrecision};
 use crate::decode::f32_to_bf16;
 
 /// Positions per block.
-pub(super) const BLOCK_POSITIONS: usize = 64;
+pub(super) const BLOCK_POSITIONS: usize = KV_BLOCK_POSITIONS;
 
 /// Keys and values of one layer of one sequence.
 pub struct Kv {
@@ -24,25 +29,34 @@ pub struct Kv {
     pub(super) length: usize,
     /// Number of blocks dropped from the front.
     pub(super) dropped_blocks: usize,
-    pub(super) blocks: Blocks,
+    pub(super) format: Format,
+    pub(super) blocks: VecDeque<Arc<Block>>,
+    pool: BlockPool,
 }
 
-pub(super) enum Blocks {
-    F32(VecDeque<Block<f32>>),
-    BF16(VecDeque<Block<u16>>),
+/// How a cache's blocks are laid out.
+#[derive(Clone, Copy)]
+pub(super) enum Format {
+    F32,
+    BF16,
     /// Also bf16 and of the same size, for kernels that multiply pairs.
-    Pairs(pairs::Cache),
+    Pairs(pairs::Kernels),
 }
 
-pub(super) struct Block<T> {
-    /// `[kv_heads][head_dim][64]`.
-    pub(super) keys: Box<[T]>,
-    /// `[kv_heads][64][padded_dim]`.
-    pub(super) values: Box<[T]>,
+/// 64 positions of all heads, in one piece of memory.
+#[derive(Clone)]
+pub(super) struct Block {
+    pub(super) memory: BlockMemory,
+    /// Per head, whether all its values are finite: then a weight of zero makes them vanish. Only the kernels over pairs ask.
+    pub(super) finite: Box<[bool]>,
 }
+
+/// A whole block of one layer that outlives its sequence.
+#[derive(Clone)]
+pub struct Page(pub(super) Arc<Block>);
 
 /// A stored key or value.
-pub(super) trait Element: Copy + Default + Sync + Send {
+pub(super) trait Element: Plain + Default + Sync + Send {
     fn from_f32(value: f32) -> Self;
 }
 
@@ -58,60 +72,151 @@ impl Element for u16 {
     }
 }
 
+impl Block {
+    fn new(pool: &BlockPool, bytes: usize, kv_heads: usize) -> Self {
+        Self { memory: pool.take(bytes), finite: vec![true; kv_heads].into_boxed_slice() }
+    }
+}
+
+impl Page {
+    /// Appends the page's bytes: its memory, then a byte per head.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.memory.as_slice());
+        out.extend(self.0.finite.iter().map(|&finite| u8::from(finite)));
+    }
+}
+
 impl Kv {
     pub(super) fn new(
-        kv_heads: usize,
-        head_dim: usize,
+        (kv_heads, head_dim): (usize, usize),
         window: Option<usize>,
         precision: KvPrecision,
         pairs: Option<pairs::Kernels>,
+        pool: &BlockPool,
     ) -> Self {
-        let blocks = match (precision, pairs) {
-            (KvPrecision::F32, _) => Blocks::F32(VecDeque::new()),
-            (KvPrecision::BF16, Some(kernels)) if head_dim.is_multiple_of(2) => {
-                Blocks::Pairs(pairs::Cache::new(kernels))
-            }
-            (KvPrecision::BF16, _) => Blocks::BF16(VecDeque::new()),
-        };
-        Self { kv_heads, head_dim, padded_dim: padded(head_dim), window, length: 0, dropped_blocks: 0, blocks }
+        Self {
+            kv_heads,
+            head_dim,
+            padded_dim: padded(head_dim),
+            window,
+            length: 0,
+            dropped_blocks: 0,
+            format: match (precision, pairs) {
+                (KvPrecision::F32, _) => Format::F32,
+                (KvPrecision::BF16, Some(kernels)) if head_dim.is_multiple_of(2) => Format::Pairs(kernels),
+                (KvPrecision::BF16, _) => Format::BF16,
+            },
+            blocks: VecDeque::new(),
+            pool: pool.clone(),
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let (blocks, precision) = match &self.blocks {
-            Blocks::F32(blocks) => (blocks.len(), KvPrecision::F32),
-            Blocks::BF16(blocks) => (blocks.len(), KvPrecision::BF16),
-            Blocks::Pairs(cache) => (cache.blocks.len(), KvPrecision::BF16),
+        self.blocks.len() * self.block_bytes()
+    }
+
+    fn block_bytes(&self) -> usize {
+        let precision = match self.format {
+            Format::F32 => KvPrecision::F32,
+            Format::BF16 | Format::Pairs(_) => KvPrecision::BF16,
         };
-        blocks * block_bytes(self.kv_heads, self.head_dim, precision)
+        block_bytes(self.kv_heads, self.head_dim, precision)
     }
 
     /// Appends rows of keys and values `[rows, kv_heads · head_dim]`.
     pub(super) fn append(&mut self, keys: &[f32], values: &[f32]) {
-        let columns = self.kv_heads * self.head_dim;
-        let rows = keys.len() / columns;
-        // The first new query still sees `window` positions, itself included.
-        let keep_from = self.window.map_or(0, |window| (self.length + 1).saturating_sub(window));
-        let shape = (self.kv_heads, self.head_dim, self.padded_dim);
-        let pair_shape = pairs::Shape { kv_heads: self.kv_heads, head_dim: self.head_dim, padded_dim: self.padded_dim };
-        let drop_blocks = (keep_from / BLOCK_POSITIONS).saturating_sub(self.dropped_blocks);
-        // At most `length / 64` blocks lie wholly before the window, and all of them were stored.
-        self.dropped_blocks += drop_blocks;
+        let rows = keys.len() / (self.kv_heads * self.head_dim);
+        self.forget();
         let first = self.length - self.dropped_blocks * BLOCK_POSITIONS;
-        match &mut self.blocks {
-            Blocks::F32(blocks) => {
-                blocks.drain(..drop_blocks);
-                store(blocks, first, keys, values, shape);
-            }
-            Blocks::BF16(blocks) => {
-                blocks.drain(..drop_blocks);
-                store(blocks, first, keys, values, shape);
-            }
-            Blocks::Pairs(cache) => {
-                cache.blocks.drain(..drop_blocks);
-                cache.store(first, keys, values, pair_shape);
+        self.own(first, rows);
+        match self.format {
+            Format::F32 => self.store::<f32>(first, keys, values),
+            Format::BF16 => self.store::<u16>(first, keys, values),
+            Format::Pairs(kernels) => {
+                let (kv_heads, head_dim, padded_dim) = (self.kv_heads, self.head_dim, self.padded_dim);
+                let shape = pairs::Shape { kv_heads, head_dim, padded_dim };
+                kernels.store(&mut self.blocks, first, keys, values, shape);
             }
         }
         self.length += rows;
+    }
+
+    /// Drops the blocks that no later query sees.
+    fn forget(&mut self) {
+        // The first new query still sees `window` positions, itself included.
+        let keep_from = self.window.map_or(0, |window| (self.length + 1).saturating_sub(window));
+        // At most `length / 64` blocks lie wholly before the window, and all of them were stored.
+        let blocks = (keep_from / BLOCK_POSITIONS).saturating_sub(self.dropped_blocks);
+        self.dropped_blocks += blocks;
+        self.blocks.drain(..blocks);
+    }
+
+    /// Sees to it that the blocks of `rows` rows from position `first` (counted from the first kept block) on are there and
+    /// nobody else's.
+    fn own(&mut self, first: usize, rows: usize) {
+        for index in first / BLOCK_POSITIONS..(first + rows).div_ceil(BLOCK_POSITIONS) {
+            if index == self.blocks.len() {
+                self.blocks.push_back(Arc::new(Block::new(&self.pool, self.block_bytes(), self.kv_heads)));
+            }
+            Arc::make_mut(&mut self.blocks[index]);
+        }
+    }
+
+    /// Writes rows from position `first` (counted from the first kept block) on, into blocks that are there.
+    fn store<T: Element>(&mut self, first: usize, keys: &[f32], values: &[f32]) {
+        let (head_dim, padded_dim) = (self.head_dim, self.padded_dim);
+        let columns = self.kv_heads * head_dim;
+        for (row, (keys, values)) in keys.chunks_exact(columns).zip(values.chunks_exact(columns)).enumerate() {
+            let (block, slot) = ((first + row) / BLOCK_POSITIONS, (first + row) % BLOCK_POSITIONS);
+            let block = Arc::get_mut(&mut self.blocks[block]).expect("`own` saw to it");
+            let (block_keys, block_values) = block.memory.as_mut_slice::<T>().split_at_mut(columns * BLOCK_POSITIONS);
+            for (index, &key) in keys.iter().enumerate() {
+                block_keys[index * BLOCK_POSITIONS + slot] = T::from_f32(key);
+            }
+            for (head, values) in values.chunks_exact(head_dim).enumerate() {
+                let start = (head * BLOCK_POSITIONS + slot) * padded_dim;
+                for (to, &value) in block_values[start..start + head_dim].iter_mut().zip(values) {
+                    *to = T::from_f32(value);
+                }
+            }
+        }
+    }
+
+    /// The block of positions `64·index ..`, when it is whole and still held.
+    pub(super) fn page(&self, index: usize) -> Option<Page> {
+        if (index + 1) * BLOCK_POSITIONS > self.length {
+            return None;
+        }
+        let block = self.blocks.get(index.checked_sub(self.dropped_blocks)?)?;
+        Some(Page(Arc::clone(block)))
+    }
+
+    /// Makes this empty cache one that has seen `forgotten + pages` blocks and still holds the pages.
+    pub(super) fn restore<'a>(&mut self, forgotten: usize, pages: impl Iterator<Item = &'a Page>) {
+        assert!(self.length == 0 && self.blocks.is_empty());
+        self.dropped_blocks = forgotten;
+        self.blocks.extend(pages.map(|page| Arc::clone(&page.0)));
+        self.length = (forgotten + self.blocks.len()) * BLOCK_POSITIONS;
+    }
+
+    /// Takes the last positions back. At most as many as were appended since the last but one [`Self::append`] began: what
+    /// those saw is still there.
+    pub(super) fn truncate(&mut self, length: usize) {
+        assert!(length <= self.length && length >= self.dropped_blocks * BLOCK_POSITIONS);
+        self.length = length;
+        self.blocks.truncate(length.div_ceil(BLOCK_POSITIONS) - self.dropped_blocks);
+    }
+
+    /// A page from what [`Page::write`] wrote for a cache like this one; `None` when the length is wrong.
+    pub(super) fn read_page(&self, bytes: &[u8]) -> Option<Page> {
+        let block_bytes = self.block_bytes();
+        if bytes.len() != block_bytes + self.kv_heads {
+            return None;
+        }
+        let mut block = Block::new(&self.pool, block_bytes, self.kv_heads);
+        block.memory.as_mut_slice().copy_from_slice(&bytes[..block_bytes]);
+        block.finite.iter_mut().zip(&bytes[block_bytes..]).for_each(|(finite, &byte)| *finite = byte != 0);
+        Some(Page(Arc::new(block)))
     }
 }
 
@@ -136,36 +241,4 @@ pub(super) fn blocks_max(window: Option<usize>, positions: usize, chunk: usize) 
     // past, so they can touch one block more than they would fill.
     let sliding = |window: usize| (window + chunk).saturating_sub(2).div_ceil(BLOCK_POSITIONS) + 1;
     window.map_or(all, |window| all.min(sliding(window)))
-}
-
-/// Writes rows from position `first` (counted from the first kept block) on, adding zeroed blocks as needed.
-fn store<T: Element>(
-    blocks: &mut VecDeque<Block<T>>,
-    first: usize,
-    keys: &[f32],
-    values: &[f32],
-    (kv_heads, head_dim, padded_dim): (usize, usize, usize),
-) {
-    let columns = kv_heads * head_dim;
-    for (row, (keys, values)) in keys.chunks_exact(columns).zip(values.chunks_exact(columns)).enumerate() {
-        let position = first + row;
-        if position / BLOCK_POSITIONS == blocks.len() {
-            let zeros = |count| vec![T::default(); count].into_boxed_slice();
-            blocks.push_back(Block {
-                keys: zeros(columns * BLOCK_POSITIONS),
-                values: zeros(kv_heads * padded_dim * BLOCK_POSITIONS),
-            });
-        }
-        let block = &mut blocks[position / BLOCK_POSITIONS];
-        let slot = position % BLOCK_POSITIONS;
-        for (index, &key) in keys.iter().enumerate() {
-            block.keys[index * BLOCK_POSITIONS + slot] = T::from_f32(key);
-        }
-        for (head, values) in values.chunks_exact(head_dim).enumerate() {
-            let start = (head * BLOCK_POSITIONS + slot) * padded_dim;
-            for (to, &value) in block.values[start..start + head_dim].iter_mut().zip(values) {
-                *to = T::from_f32(value);
-            }
-        }
-    }
 }

@@ -17,9 +17,10 @@ mod registers;
 mod split;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::isa::IsaKind;
-use super::kv::BLOCK_POSITIONS;
+use super::kv::{BLOCK_POSITIONS, Block};
 pub(super) use split::{Call, attend};
 
 /// The kernels over the layout; the table of instruction sets holds them where the processor can run them.
@@ -27,12 +28,6 @@ pub(super) use split::{Call, attend};
 pub(super) struct Kernels {
     append: unsafe fn(&Rows),
     attend: unsafe fn(&Job<'_>),
-}
-
-/// Blocks of one layer of one sequence, and the kernels that read and write them.
-pub(super) struct Cache {
-    kernels: Kernels,
-    pub(super) blocks: VecDeque<Block>,
 }
 
 /// Heads and their dimensions, which decide where everything lies.
@@ -43,21 +38,6 @@ pub(super) struct Shape {
     pub(super) head_dim: usize,
     /// `head_dim` rounded up to a multiple of 16.
     pub(super) padded_dim: usize,
-}
-
-/// A cache line: vectors that straddle lines would cost twice.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line {
-    _values: [u16; 32],
-}
-
-/// 64 positions of all heads, in one allocation.
-pub(super) struct Block {
-    /// Per head its keys, then its values.
-    lines: Box<[Line]>,
-    /// Per head, whether all its values are finite: then a weight of zero makes them vanish.
-    finite: Box<[bool]>,
 }
 
 /// Rows of one head to write into one block.
@@ -77,7 +57,7 @@ struct Rows {
 
 /// One key/value head, a run of consecutive query rows with all query heads that read it, and a run of blocks.
 struct Job<'a> {
-    blocks: &'a VecDeque<Block>,
+    blocks: &'a VecDeque<Arc<Block>>,
     dropped_blocks: usize,
     shape: Shape,
     kv_head: usize,
@@ -101,8 +81,8 @@ struct Job<'a> {
     /// Where the group's results of the first row go; rows are `stride` apart.
     out: *mut f32,
     stride: usize,
-    /// Where records go instead of results when other jobs read other blocks for the same queries; null when none do. A
-    /// record is the exponent that weights are relative to, their total and `head_dim` weighted sums.
+    /// Where a record goes instead of results when other jobs read the other parts for the same queries; null when this job reads
+    /// all parts. A record is the exponent that weights are relative to, their total and `head_dim` weighted sums.
     records: *mut f32,
     /// Working memory of [`scratch_len`] values.
     scratch: *mut f32,
@@ -124,11 +104,16 @@ const fn tile_queries(queries: usize) -> usize {
     if queries <= 4 { 4 } else { 8 }
 }
 
-/// Values of working memory for a job: per query a rounded query, sums, 16 partial totals and an exponent; a tile's scores and
-/// weights; and a line to begin at a multiple of 64 bytes.
+/// Blocks per part, 1,024 positions: each is summed up from the sink's exponent on, whoever does it, and what several parts give is
+/// put together in their order. So a result does not depend on how many rows were asked for together.
+const PART_BLOCKS: usize = 16;
+
+/// Values of working memory for a job: per query a rounded query, sums, the sums of the parts before, 16 partial totals, an
+/// exponent, and the exponent and total of the parts before; a tile's scores and weights; and a line to begin at a multiple of 64
+/// bytes.
 fn scratch_len(queries: usize, padded_dim: usize) -> usize {
     let queries = queries.next_multiple_of(tile_queries(queries));
-    queries * (padded_dim / 2 + padded_dim + 16 + 1)
+    queries * (padded_dim / 2 + 2 * padded_dim + 16 + 3)
         + tile_queries(queries) * (BLOCK_POSITIONS + BLOCK_POSITIONS / 2)
         + 16
 }
@@ -140,24 +125,17 @@ impl Shape {
     }
 }
 
-impl Block {
-    fn new(shape: Shape) -> Self {
-        let lines = shape.kv_heads * shape.head_len() / 32;
-        Self {
-            lines: vec![Line { _values: [0; 32] }; lines].into_boxed_slice(),
-            finite: vec![true; shape.kv_heads].into_boxed_slice(),
-        }
-    }
-}
-
-impl Cache {
-    pub(super) fn new(kernels: Kernels) -> Self {
-        Self { kernels, blocks: VecDeque::new() }
-    }
-
-    /// Writes rows `[rows, kv_heads · head_dim]` from position `first` (counted from the first kept block) on, adding zeroed
-    /// blocks as needed.
-    pub(super) fn store(&mut self, first: usize, keys: &[f32], values: &[f32], shape: Shape) {
+impl Kernels {
+    /// Writes rows `[rows, kv_heads · head_dim]` from position `first` (counted from the first block) on, into blocks that are
+    /// there and nobody else's.
+    pub(super) fn store(
+        self,
+        blocks: &mut VecDeque<Arc<Block>>,
+        first: usize,
+        keys: &[f32],
+        values: &[f32],
+        shape: Shape,
+    ) {
         let columns = shape.kv_heads * shape.head_dim;
         assert_eq!(keys.len(), values.len());
         let count = keys.len() / columns;
@@ -165,15 +143,14 @@ impl Cache {
         while done < count {
             let (block, slot) = ((first + done) / BLOCK_POSITIONS, (first + done) % BLOCK_POSITIONS);
             let rows = (BLOCK_POSITIONS - slot).min(count - done);
-            if block == self.blocks.len() {
-                self.blocks.push_back(Block::new(shape));
-            }
-            let block = &mut self.blocks[block];
-            let start = block.lines.as_mut_ptr().cast::<u16>();
-            for (head, finite) in block.finite.iter_mut().enumerate() {
+            let Block { memory, finite } = Arc::get_mut(&mut blocks[block]).expect("the cache owns it");
+            let memory = memory.as_mut_slice::<u16>();
+            assert!(memory.len() == shape.kv_heads * shape.head_len() && finite.len() == shape.kv_heads);
+            for (head, (finite, memory)) in finite.iter_mut().zip(memory.chunks_exact_mut(shape.head_len())).enumerate()
+            {
                 let from = done * columns + head * shape.head_dim;
                 let rows = Rows {
-                    head: start.wrapping_add(head * shape.head_len()),
+                    head: memory.as_mut_ptr(),
                     shape,
                     slot,
                     rows,
@@ -182,9 +159,9 @@ impl Cache {
                     stride: columns,
                     finite,
                 };
-                // SAFETY: the kernels come from the table, so the processor has them; the block has `kv_heads` heads of
-                // `head_len` values, `slot + rows` is at most 64, and all the rows are there.
-                unsafe { (self.kernels.append)(&rows) };
+                // SAFETY: the kernels come from the table, so the processor has them; the block's memory begins at a multiple
+                // of 64 bytes and has `head_len` values per head; `slot + rows` is at most 64, and all the rows are there.
+                unsafe { (self.append)(&rows) };
             }
             done += rows;
         }

@@ -130,12 +130,12 @@ pub(super) unsafe fn multiply<'a>(
     x: Input<'_>,
     out: Output,
 ) {
-    assert!(x.tokens == 0 || x.values.len() >= (x.tokens - 1) * x.stride + x.columns);
     if x.tokens > DOT_TOKENS_MAX {
         // SAFETY: passed on.
-        with_scratch(|scratch| unsafe { multiply_panel(isa, rows, row_at, x, out, scratch) });
+        unsafe { multiply_by_panels(isa, rows, row_at, x, out) };
         return;
     }
+    assert!(x.tokens == 0 || x.values.len() >= (x.tokens - 1) * x.stride + x.columns);
     for row in 0..rows {
         let encoded = row_at(row);
         for token in 0..x.tokens {
@@ -144,6 +144,22 @@ pub(super) unsafe fn multiply<'a>(
             unsafe { *out.place(token, row) += value };
         }
     }
+}
+
+/// The same by panels however few tokens there are: every sum is made in one order then, whatever is computed beside it.
+///
+/// # Safety
+/// As for [`multiply`].
+pub(super) unsafe fn multiply_by_panels<'a>(
+    isa: &Isa,
+    rows: usize,
+    row_at: impl Fn(usize) -> EncodedRow<'a>,
+    x: Input<'_>,
+    out: Output,
+) {
+    assert!(x.tokens == 0 || x.values.len() >= (x.tokens - 1) * x.stride + x.columns);
+    // SAFETY: passed on.
+    with_scratch(|scratch| unsafe { multiply_panel(isa, rows, row_at, x, out, scratch) });
 }
 
 /// Lends this thread's working memory; not reentrant.

@@ -10,6 +10,9 @@ use super::product::{self, EncodedRow, Output};
 use super::{Cpu, Rows};
 use crate::backend::LinearWeights;
 
+/// Rows of a task where sums have one order, rounded up to whole register tiles.
+const ONE_ORDER_TASK_ROWS: usize = 16;
+
 /// In which form weights are computed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightForm {
@@ -43,7 +46,13 @@ impl Cpu {
         let matrix = &layer.matrix;
         assert!(x.columns == matrix.columns && out.columns == matrix.rows && out.rows == x.rows);
         let row_bytes = matrix.format.row_bytes(matrix.columns);
-        let step = product::task_rows(self.isa, x.rows, row_bytes);
+        // Beside packed layers, whose sums have one order, routers and the like keep to one, too: a token's result must not depend
+        // on its neighbours.
+        let one_order = self.form != WeightForm::AsTheyLie;
+        let step = match one_order {
+            true => ONE_ORDER_TASK_ROWS.next_multiple_of(self.isa.tile_rows),
+            false => product::task_rows(self.isa, x.rows, row_bytes),
+        };
         let shared = Output { start: out.values.as_mut_ptr(), stride: matrix.rows };
         self.pool.run(matrix.rows.div_ceil(step), &|task| {
             let start = task * step;
@@ -62,7 +71,11 @@ impl Cpu {
                     }
                 }
                 let row_at = |row| EncodedRow::dense(matrix, start + row);
-                product::multiply(self.isa, count, row_at, x.input(), out);
+                if one_order {
+                    product::multiply_by_panels(self.isa, count, row_at, x.input(), out);
+                } else {
+                    product::multiply(self.isa, count, row_at, x.input(), out);
+                }
             }
         });
     }

@@ -12,7 +12,7 @@ use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
 use super::registers::{HALF, accumulate, exp2, score};
-use super::{Job, tile_queries};
+use super::{Job, PART_BLOCKS, tile_queries};
 use crate::cpu::kv::BLOCK_POSITIONS;
 use crate::decode::bf16_to_f32;
 
@@ -32,6 +32,14 @@ struct Scratch {
     /// `[queries][padded_dim]` as bf16, scaled by log₂ e / sqrt(head_dim).
     queries: *mut u16,
     /// `[queries]`: whole exponents of two that the weights are relative to.
+    exponents: *mut f32,
+    /// `[queries][padded_dim]`, `[queries]`, `[queries]`: the same of all parts before, totals being one number each.
+    before: Before,
+}
+
+struct Before {
+    sums: *mut f32,
+    totals: *mut f32,
     exponents: *mut f32,
 }
 
@@ -75,13 +83,31 @@ unsafe fn attend_by_tiles<const TILE: usize>(job: &Job<'_>) {
         let weights = scores.add(TILE * BLOCK_POSITIONS);
         let queries = weights.add(TILE * BLOCK_POSITIONS / 2);
         let exponents = queries.add(padded_count * padded_dim / 2);
-        let scratch =
-            Scratch { sums: start, totals, scores, weights: weights.cast(), queries: queries.cast(), exponents };
-        begin(job, &scratch, padded_count);
-        for block in job.first_block..job.end_block {
-            let head = head(job, block);
-            for tile in (0..padded_count).step_by(TILE) {
-                add_block::<TILE>(job, &scratch, tile, &head);
+        let sums = exponents.add(padded_count);
+        let totals_before = sums.add(padded_count * padded_dim);
+        let before = Before { sums, totals: totals_before, exponents: totals_before.add(padded_count) };
+        let scratch = Scratch {
+            sums: start,
+            totals,
+            scores,
+            weights: weights.cast(),
+            queries: queries.cast(),
+            exponents,
+            before,
+        };
+        for first in (job.first_block..job.end_block).step_by(PART_BLOCKS) {
+            let end = job.end_block.min(first + PART_BLOCKS);
+            begin(job, &scratch, padded_count, first == job.first_block);
+            for block in first..end {
+                let head = head(job, block);
+                for tile in (0..padded_count).step_by(TILE) {
+                    add_block::<TILE>(job, &scratch, tile, &head);
+                }
+            }
+            if job.end_block - job.first_block > PART_BLOCKS {
+                for query in 0..count {
+                    add_part(job, &scratch, query, first == job.first_block);
+                }
             }
         }
         for query in 0..count {
@@ -90,11 +116,46 @@ unsafe fn attend_by_tiles<const TILE: usize>(job: &Job<'_>) {
     }
 }
 
+/// Adds a part's sums to those of the parts before, at the greater of both exponents: exact but for the sums' own rounding, since
+/// exponents are whole. The sums of the last part are replaced by all.
+#[inline(always)]
+unsafe fn add_part(job: &Job<'_>, scratch: &Scratch, query: usize, is_first: bool) {
+    let padded_dim = job.shape.padded_dim;
+    // SAFETY: `attend`'s contract.
+    unsafe {
+        let lanes = scratch.totals.add(query * 16);
+        let total = _mm512_reduce_add_ps(_mm512_load_ps(lanes));
+        let (exponent, before) = (scratch.exponents.add(query), scratch.before.exponents.add(query));
+        let total_before = scratch.before.totals.add(query);
+        if is_first {
+            (*before, *total_before) = (*exponent, 0.0);
+        }
+        let greatest = exponent.read().max(*before);
+        let (old, new) = ((*before - greatest).exp2(), (*exponent - greatest).exp2());
+        let sum = *total_before * old + total * new;
+        (*before, *exponent, *total_before) = (greatest, greatest, sum);
+        // All in one lane: the others add nothing.
+        _mm512_store_ps(lanes, _mm512_maskz_mov_ps(1, _mm512_set1_ps(sum)));
+        for i in (0..padded_dim).step_by(16) {
+            let sums = scratch.sums.add(query * padded_dim + i);
+            let sums_before = scratch.before.sums.add(query * padded_dim + i);
+            let part = _mm512_mul_ps(_mm512_loadu_ps(sums), _mm512_set1_ps(new));
+            let all = if is_first {
+                part
+            } else {
+                _mm512_add_ps(_mm512_mul_ps(_mm512_loadu_ps(sums_before), _mm512_set1_ps(old)), part)
+            };
+            _mm512_storeu_ps(sums_before, all);
+            _mm512_storeu_ps(sums, all);
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn head(job: &Job<'_>, block: usize) -> Head {
     let start = |block: usize| {
-        let data = &job.blocks[block - job.dropped_blocks];
-        data.lines.as_ptr().cast::<u16>().wrapping_add(job.kv_head * job.shape.head_len())
+        let memory = job.blocks[block - job.dropped_blocks].memory.as_slice::<u16>();
+        memory.as_ptr().wrapping_add(job.kv_head * job.shape.head_len())
     };
     let keys = start(block);
     let next = start((block + 1).min(job.end_block - 1));
@@ -107,9 +168,9 @@ unsafe fn head(job: &Job<'_>, block: usize) -> Head {
     }
 }
 
-/// Rounds the queries and starts every sum.
+/// Rounds the queries and starts every sum; the sink counts in the first part alone.
 #[inline(always)]
-unsafe fn begin(job: &Job<'_>, scratch: &Scratch, padded_count: usize) {
+unsafe fn begin(job: &Job<'_>, scratch: &Scratch, padded_count: usize, is_first: bool) {
     let (dim, padded_dim) = (job.shape.head_dim, job.shape.padded_dim);
     let count = job.rows * job.group;
     // SAFETY: `attend`'s contract. Queries that only fill the tile are zero.
@@ -130,7 +191,7 @@ unsafe fn begin(job: &Job<'_>, scratch: &Scratch, padded_count: usize) {
             let sink = job.sinks[query % job.group] * LOG2_E;
             *scratch.exponents.add(query) = sink.ceil();
             let weight = _mm512_cvtss_f32(exp2(_mm512_set1_ps(sink - sink.ceil())));
-            *scratch.totals.add(query * 16) = if job.counts_sink { weight } else { 0.0 };
+            *scratch.totals.add(query * 16) = if job.counts_sink && is_first { weight } else { 0.0 };
         }
     }
 }

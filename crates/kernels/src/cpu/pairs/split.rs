@@ -1,12 +1,12 @@
 //! How attention over the pairs is cut into tasks, and how the results of several tasks for one query become one.
 //!
-//! It must not know instruction sets. Many rows are cut by rows and heads. A few rows (decode) are cut by positions as well,
-//! into parts of a fixed length that are put together in their order: neither depends on the number of threads.
+//! It must not know instruction sets. Many rows are cut by rows and heads. A few rows (decode) are cut by positions as well, one
+//! part per task, some 20 µs of work per head: neither depends on the number of threads.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::{Cache, Job, Shape, scratch_len};
+use super::{Job, Kernels, PART_BLOCKS, Shape, scratch_len};
 use crate::backend::Attention;
 use crate::cpu::kv::{BLOCK_POSITIONS, Kv};
 use crate::cpu::product::{Output, with_scratch};
@@ -14,9 +14,6 @@ use crate::pool::Pool;
 
 /// Query rows per task.
 const TASK_ROWS: usize = 16;
-
-/// Blocks per part when a few rows see many: 1,024 positions, some 20 µs of work per head.
-const PART_BLOCKS: usize = 16;
 
 /// What `Backend::attend` asks for.
 pub(in crate::cpu) struct Call<'a> {
@@ -45,7 +42,7 @@ struct Plan {
 }
 
 /// Attention of the last rows of a cache.
-pub(in crate::cpu) fn attend(cache: &Cache, pool: &Pool, call: &Call<'_>) {
+pub(in crate::cpu) fn attend(kernels: Kernels, pool: &Pool, call: &Call<'_>) {
     let plan = Plan::new(call);
     let Attention { heads, kv_heads, head_dim, .. } = call.attention;
     RECORDS.with_borrow_mut(|records| {
@@ -57,10 +54,10 @@ pub(in crate::cpu) fn attend(cache: &Cache, pool: &Pool, call: &Call<'_>) {
         let records = Output { start: records.as_mut_ptr(), stride: part_len };
         pool.run(plan.chunks * plan.parts * kv_heads, &|task| {
             with_scratch(|scratch| {
-                let job = plan.job(cache, call, task, &records, scratch);
+                let job = plan.job(call, task, &records, scratch);
                 // SAFETY: the kernels come from the table. Rows, heads and records of this task are its own; the cache
                 // holds every position up to the last row's, and `Kv::append` keeps the blocks that the window reaches.
-                unsafe { (cache.kernels.attend)(&job) };
+                unsafe { (kernels.attend)(&job) };
             });
         });
         if plan.parts > 1 {
@@ -80,14 +77,7 @@ impl Plan {
     }
 
     /// The task with this number: heads go fastest, so that tasks that run together read the same blocks.
-    fn job<'a>(
-        &self,
-        cache: &'a Cache,
-        call: &Call<'a>,
-        task: usize,
-        records: &Output,
-        scratch: &mut Vec<f32>,
-    ) -> Job<'a> {
+    fn job<'a>(&self, call: &Call<'a>, task: usize, records: &Output, scratch: &mut Vec<f32>) -> Job<'a> {
         let &Self { rows, group, first_position, parts, chunks: _ } = self;
         let Attention { heads, kv_heads, head_dim, sinks, window } = call.attention;
         let (chunk, part, kv_head) = (task / kv_heads / parts, task / kv_heads % parts, task % kv_heads);
@@ -99,7 +89,7 @@ impl Plan {
         let shape = Shape { kv_heads, head_dim, padded_dim: call.kv.padded_dim };
         scratch.resize(scratch_len(rows_here * group, shape.padded_dim).max(scratch.len()), 0.0);
         Job {
-            blocks: &cache.blocks,
+            blocks: &call.kv.blocks,
             dropped_blocks: call.kv.dropped_blocks,
             shape,
             kv_head,

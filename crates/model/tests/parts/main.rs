@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod pages;
+#[path = "../support/mod.rs"]
 mod support;
 
 use kernels::{IsaKind, Mxfp4Layout, RotaryTable, decode};
