@@ -58,6 +58,15 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// The folder of the disk cache cannot be used.
+    #[error("the disk cache cannot use {path}: {source}; choose another folder or change its permissions")]
+    DiskFolder {
+        /// The folder or the file inside it.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
     /// The step thread is gone, which only a bug of ours can cause.
     #[error("the engine has stopped; restart the program and report this")]
     Stopped,
