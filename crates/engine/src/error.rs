@@ -51,6 +51,32 @@ pub enum Error {
     #[error("the prompt is empty: expected at least one token; give a text")]
     PromptEmpty,
 
+    /// A prompt whose keys and values alone are more than all jobs together may hold.
+    #[error(
+        "the prompt of {prompt} tokens needs {bytes} bytes of keys and values: expected at most {most}; shorten it or raise the memory for keys and values"
+    )]
+    PromptExceedsMemory {
+        /// Tokens of the prompt.
+        prompt: usize,
+        /// Bytes that they need.
+        bytes: usize,
+        /// Bytes that there are.
+        most: usize,
+    },
+
+    /// Too many jobs wait already.
+    #[error("{queued} jobs wait already: expected fewer than {most}; try again later or raise the length of the queue")]
+    QueueFull {
+        /// Jobs that wait.
+        queued: usize,
+        /// Places in the queue.
+        most: usize,
+    },
+
+    /// The model failed in a step of several jobs; the first of them was told why.
+    #[error("the model failed in a step that computed several jobs, this one among them; submit it again")]
+    StepFailed,
+
     /// The system gave no thread for the steps.
     #[error("the engine's thread cannot start: {source}; end other programs or raise the limit of threads and memory")]
     Thread {

@@ -1,13 +1,28 @@
-//! Token sequences in, tokens out: sampling, the thread that steps the model, records of prefixes on disk. It must not know text, tools or HTTP.
+//! Token sequences in, tokens out: many at once, from one thread that steps the model. It must not know text, tools or HTTP.
+//!
+//! [`Engine::submit`] takes a [`Job`] and gives a [`Generation`], the stream of its events; dropping it cancels, and a slow reader
+//! never stalls the model. Each step computes some tokens of every running job in one pass of the model ([`scheduler`]), prefixes
+//! that were read before are found again ([`cache`]), and memory for keys and values is bounded.
 
+mod cache;
 pub mod disk;
+mod engine;
 mod error;
-mod generate;
+mod generation;
+mod job;
+mod pace;
 mod sampler;
 mod sampling;
+mod scheduler;
+mod sequence;
+mod stats;
+mod steps;
 
 pub use disk::DiskLimits;
+pub use engine::Engine;
 pub use error::Error;
-pub use generate::{Canceller, Engine, Event, Finish, FinishReason, Generation, Job, Limits};
+pub use generation::{Canceller, Event, Finish, FinishReason, Generation};
+pub use job::{DiskCache, Job, Limits, Priority, SharedChunk};
 pub use sampler::{Sampled, Sampler};
 pub use sampling::Sampling;
+pub use stats::{CacheStats, Stats};

@@ -55,13 +55,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     let ids =
         if arguments.raw { vocabulary.encode_with_specials(&prompt) } else { render(arguments, &vocabulary, prompt)? };
     let precision = loading::precision(arguments.exact, arguments.compute.dense_weights)?;
-    let limits = Limits {
-        context_tokens: context_tokens(arguments.context, checkpoint.config.context_length)?,
-        chunk_tokens: arguments.compute.chunk,
-    };
+    let context_tokens = context_tokens(arguments.context, checkpoint.config.context_length)?;
+    let limits = Limits::single(context_tokens, arguments.compute.chunk);
     let engine = Engine::new(packs::load(checkpoint, device, precision, named.path())?, limits)?;
     let loading_time = started.elapsed();
-    let job = Job { prompt: ids, sampling, stop_ids, tokens_max: arguments.max_tokens };
+    let job = Job { sampling, stop_ids, tokens_max: arguments.max_tokens, ..Job::new(ids) };
     let turn = generate(arguments, &engine, &vocabulary, job, &mut progress)?;
     if arguments.json {
         print_json(&turn, loading_time)?;
@@ -70,7 +68,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     }
     match turn.finish.reason {
         FinishReason::Cancelled => Err(Error::Interrupted),
-        FinishReason::Stop(_) | FinishReason::Length | FinishReason::Context => Ok(()),
+        FinishReason::Stop(_)
+        | FinishReason::Length
+        | FinishReason::Context
+        | FinishReason::Memory
+        | FinishReason::Deadline => Ok(()),
     }
 }
 
