@@ -131,3 +131,15 @@ fn strangers_files_stay() {
     }
     assert!(strangers.iter().all(|path| path.exists()));
 }
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let shelf = Shelf::new();
+    write(&shelf.open(FOUR), [0]);
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let record = shelf.only_record();
+    let version_folder = record.parent().unwrap().parent().unwrap();
+    assert_eq!((mode(&record), mode(version_folder)), (0o600, 0o700));
+}
