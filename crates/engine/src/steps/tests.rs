@@ -110,7 +110,8 @@ fn prompt(random: &mut Random, known: &mut Vec<Vec<u32>>) -> Vec<u32> {
 }
 
 fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now: Instant) -> Client {
-    let tokens_max = 1 + random.below(if random.chance(8) { 120 } else { 30 });
+    let most = if random.chance(3) { 120 } else { 30 };
+    let tokens_max = 1 + random.below(most);
     let prompt = prompt(random, known);
     let priorities = [Priority::Low, Priority::Normal, Priority::Normal, Priority::High];
     let job = Job {
@@ -176,7 +177,7 @@ fn a_hundred_thousand_steps() {
         let now = start + Duration::from_millis(step);
         // Rushes and quiet times.
         let rush = (step / 500) % 4 == 0;
-        if clients.len() < 40 && random.chance(if rush { 3 } else { 30 }) {
+        if clients.len() < 40 && random.chance(if rush { 4 } else { 12 }) {
             clients.push(client(&mut steps, &mut random, &mut known, now));
         }
         if random.chance(60) && !clients.is_empty() {
@@ -203,7 +204,7 @@ fn a_hundred_thousand_steps() {
         ends["Length"] > 1000 && ends["Cancelled"] > 50 && ends["Deadline"] > 10 && ends["Context"] > 10,
         "{ends:?}"
     );
-    assert!(stats.preempted > 100 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
+    assert!(stats.preempted > 50 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
     assert_eq!(most_blocks, BLOCKS_MAX, "memory was short");
     steps.cancel_all(start);
     let cache = steps.cache.as_mut().unwrap();
