@@ -17,6 +17,7 @@ mod sampler;
 mod sampling;
 mod scheduler;
 mod sequence;
+mod speculation;
 mod stats;
 mod steps;
 
