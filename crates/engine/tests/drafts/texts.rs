@@ -44,8 +44,8 @@ fn write(prompt: &[u32], text: &[u32]) -> Run {
 #[test]
 fn real_texts() {
     let mut words = Words::default();
-    let source = words.read("crates/engine/src/generate.rs");
-    let other = words.read("crates/engine/src/sampler.rs");
+    let source = words.read("crates/engine/src/guard.rs");
+    let other = words.read("crates/engine/src/draft/ngrams.rs");
     let prose = words.read("ARCHITECTURE.md");
     let log = words.read("LOG.md");
     // An edit: every fortieth token of the source becomes another one.
