@@ -47,6 +47,10 @@ pub(crate) enum Error {
     LogitBias { given: String },
     #[error("--{name} {found}: expected {expected}")]
     Option { name: &'static str, found: String, expected: String },
+    #[error(
+        "{model}: the kernels for {isa} compute something else than the portable ones ({deviation:.1} % off, at most {tolerance} expected), so nothing is served; try --isa with another one, and report this with `glossa bench --machine`"
+    )]
+    SelfTest { model: String, isa: &'static str, deviation: f64, tolerance: f64 },
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
     /// Ctrl-C; what was generated has been shown.

@@ -15,6 +15,7 @@ mod logits;
 mod output;
 mod packs;
 mod run;
+mod self_test;
 mod shipped;
 mod text;
 mod train;

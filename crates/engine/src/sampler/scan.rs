@@ -49,8 +49,8 @@ fn exp(x: f32) -> f32 {
     /// Added and taken off again, it rounds to a whole number.
     const ROUNDER: f32 = 12_582_912.0;
     const TAYLOR: [f32; 7] =
-        [1.525_273_4e-5, 1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265_1e-1, 6.931_472e-1];
-    let clamped = x.max(-87.0).min(0.0);
+        [1.525_273_4e-5, 1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265e-1, 6.931_472e-1];
+    let clamped = x.clamp(-87.0, 0.0);
     let exponent = clamped * std::f32::consts::LOG2_E;
     let shifted = exponent + ROUNDER;
     let rest = exponent - (shifted - ROUNDER);
