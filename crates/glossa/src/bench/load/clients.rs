@@ -46,7 +46,7 @@ fn figures(observations: &[Observation]) -> Vec<Option<f64>> {
         Some(observations.len() as f64),
         (!firsts.is_empty()).then(|| median(&firsts)),
         known(worst),
-        known(tokens as f64 / (last - sent)),
+        (tokens > 0).then(|| tokens as f64 / (last - sent)),
         all_running(observations),
         (!gaps.is_empty()).then(|| median(&gaps)),
     ]
