@@ -77,6 +77,41 @@ pub enum Error {
     #[error("the model failed in a step that computed several jobs, this one among them; submit it again")]
     StepFailed,
 
+    /// A list of a reasoning shape that is empty or too long.
+    #[error("the guards' list {list} has {found} tokens: expected from 1 to {most}")]
+    GuardTokens {
+        /// The list.
+        list: &'static str,
+        /// Its tokens.
+        found: usize,
+        /// Tokens allowed.
+        most: usize,
+    },
+
+    /// A token of a reasoning shape that does not exist.
+    #[error("the guards' list {list} names token {id}: expected an id below {vocabulary_size}")]
+    GuardTokenOutsideVocabulary {
+        /// The list.
+        list: &'static str,
+        /// The id.
+        id: u32,
+        /// Size of the vocabulary.
+        vocabulary_size: usize,
+    },
+
+    /// A limit outside its range.
+    #[error("{name} is {found}: expected a number from {least} to {most}")]
+    LimitOutOfRange {
+        /// The limit.
+        name: &'static str,
+        /// Its value.
+        found: usize,
+        /// Least value allowed.
+        least: usize,
+        /// Greatest value allowed.
+        most: usize,
+    },
+
     /// The system gave no thread for the steps.
     #[error("the engine's thread cannot start: {source}; end other programs or raise the limit of threads and memory")]
     Thread {

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::guard::GuardReport;
 use crate::sampler::Sampled;
 
 /// What happens during a generation.
@@ -18,7 +19,9 @@ pub enum Event {
         /// Tokens of the prompt.
         total: usize,
     },
-    /// A token was generated.
+    /// A guard ends the reasoning here: the tokens that follow are forced until the answer begins.
+    Guarded(GuardReport),
+    /// A token was generated, or forced.
     Token(Sampled),
     /// The generation ended; nothing follows.
     Finished(Finish),
@@ -37,6 +40,12 @@ pub struct Finish {
     pub cached_tokens: usize,
     /// Tokens generated.
     pub generated_tokens: usize,
+    /// Tokens tried on the chance that they come next.
+    pub drafted_tokens: usize,
+    /// Of those, how many came.
+    pub accepted_tokens: usize,
+    /// What ended the reasoning, if a guard did.
+    pub guard: Option<GuardReport>,
     /// Time that the job waited before anything was computed.
     pub queued: Duration,
     /// Time from the beginning of the job's first step to its first token; `None` when no token was generated.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::disk::DiskLimits;
+use crate::draft::DraftLimits;
 use crate::error::Error;
+use crate::guard::Guards;
 use crate::sampling::Sampling;
 
 /// What to generate.
@@ -30,6 +32,11 @@ pub struct Job {
     pub tenant: Vec<u8>,
     /// Whether the prefix cache may be read and written.
     pub cached: bool,
+    /// What ends reasoning that leads nowhere; `None` watches nothing.
+    pub guards: Option<Guards>,
+    /// How tokens are guessed from the text so far, to be checked several at once; `None` guesses nothing. What is generated is
+    /// the same either way.
+    pub drafts: Option<DraftLimits>,
 }
 
 /// Who goes first. A higher priority is worth [`Priority::ARRIVALS`] places in the queue per level, not all of them: whoever
@@ -99,12 +106,16 @@ impl Job {
             boundaries: Vec::new(),
             tenant: Vec::new(),
             cached: true,
+            guards: None,
+            drafts: Some(DraftLimits::default()),
         }
     }
 
     /// Refuses what can never run.
     pub(crate) fn check(&self, vocabulary_size: usize, limits: &Limits) -> Result<(), Error> {
         self.sampling.check(vocabulary_size)?;
+        self.guards.as_ref().map_or(Ok(()), |guards| guards.check(vocabulary_size))?;
+        self.drafts.map_or(Ok(()), |drafts| drafts.check())?;
         if self.prompt.is_empty() {
             return Err(Error::PromptEmpty);
         }

@@ -6,22 +6,29 @@
 
 mod cache;
 pub mod disk;
+mod draft;
 mod engine;
 mod error;
 mod generation;
+mod guard;
 mod job;
 mod pace;
 mod sampler;
 mod sampling;
 mod scheduler;
 mod sequence;
+mod speculation;
 mod stats;
 mod steps;
 
 pub use disk::DiskLimits;
+pub use draft::{
+    DraftLimits, DraftOutcome, DraftPace, DraftSituation, DraftSource, HiddenStates, NgramDrafts, StepCosts,
+};
 pub use engine::Engine;
 pub use error::Error;
 pub use generation::{Canceller, Event, Finish, FinishReason, Generation};
+pub use guard::{Guard, GuardKind, GuardReport, Guards, LoopLimits, NearLimits, ReasoningShape};
 pub use job::{DiskCache, Job, Limits, Priority, SharedChunk};
 pub use sampler::{Sampled, Sampler};
 pub use sampling::Sampling;

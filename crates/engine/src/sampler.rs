@@ -23,7 +23,7 @@ pub struct Sampler {
 pub struct Sampled {
     /// The token.
     pub id: u32,
-    /// Its natural log probability under the model's own logits, before any setting.
+    /// Its natural log probability under the model's own logits, before any setting; 0 for a token that was forced.
     pub logprob: f32,
 }
 
@@ -60,11 +60,21 @@ impl Sampler {
             self.draw(logits)
         };
         let raw = own.get(&id).copied().unwrap_or(logits[id as usize]);
+        self.note(id);
+        Sampled { id, logprob: raw - normalizer }
+    }
+
+    /// Takes a token that was not chosen but forced.
+    pub(crate) fn force(&mut self, id: u32) -> Sampled {
+        self.note(id);
+        Sampled { id, logprob: 0.0 }
+    }
+
+    fn note(&mut self, id: u32) {
         *self.generated.entry(id).or_default() += 1;
         if self.sampling.repetition_penalty != 1.0 {
             *self.seen.entry(id).or_default() += 1;
         }
-        Sampled { id, logprob: raw - normalizer }
     }
 
     fn touched(&self) -> impl Iterator<Item = u32> {

@@ -1,9 +1,9 @@
 //! Who is computed in the next step, and how many of its tokens. Pure: views in, rows out. It must not know models, memory, time or
 //! tokens.
 //!
-//! There are no phases. Every sequence has some tokens that were not computed yet; one that is generating has exactly one. Who
-//! generates gets its token in every step, so that streams flow; what the budget leaves goes to prompts. Of prompts the eldest
-//! gets at least half of that, so that it is read however many come after; the rest goes to those with the least left to
+//! There are no phases. Every sequence has some tokens that were not computed yet; one that is generating has the one it chose last,
+//! or a few that were forced upon it. Who generates gets all of them in every step, so that streams flow; the budget is for
+//! prompts. Of prompts the eldest gets at least half of that, so that it is read however many come after; the rest goes to those with the least left to
 //! read, so that a short question need not wait for a long document.
 
 /// What the planner sees of a running sequence.
@@ -17,7 +17,7 @@ pub(crate) struct View {
     pub(crate) unread: usize,
     /// Whether its prompt has been read.
     pub(crate) is_generating: bool,
-    /// Tokens that may follow its one unread token on trial.
+    /// Tokens on trial that follow its unread ones while it is generating.
     pub(crate) drafts: usize,
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn plan(views: &[View], budget: Budget) -> Vec<Row> {
     order.sort_by_key(|view| (view.place, view.number));
     let shared = order.iter().any(|view| view.is_generating);
     let mut left = if shared { budget.shared } else { budget.alone }.max(1);
-    let mut tokens: Vec<usize> = order.iter().map(|view| usize::from(view.is_generating)).collect();
+    let mut tokens: Vec<usize> = order.iter().map(|view| if view.is_generating { view.unread } else { 0 }).collect();
     let mut readers: Vec<usize> = (0..order.len()).filter(|&index| !order[index].is_generating).collect();
     if let Some(&eldest) = readers.first() {
         let others: usize = readers[1..].iter().map(|&index| order[index].unread).sum();

@@ -5,10 +5,13 @@ use std::time::Instant;
 use model::SequenceId;
 
 use crate::cache::Path;
+use crate::draft::StepCosts;
 use crate::generation::{Event, Finish, FinishReason, Reader};
+use crate::guard::{Guard, GuardReport};
 use crate::job::Job;
 use crate::sampler::{Sampled, Sampler};
 use crate::scheduler::View;
+use crate::speculation::Speculation;
 
 /// Tokens that a generating sequence may have to compute at once: the one it sampled, and what was forced upon it.
 const GENERATING_UNREAD_MAX: usize = 32;
@@ -30,10 +33,25 @@ pub(crate) struct Sequence {
     /// Of the prompt, what the prefix cache gave when it was first looked up.
     pub(crate) cached_tokens: Option<usize>,
     sampler: Sampler,
+    guard: Option<Guard>,
+    guarded: Option<GuardReport>,
+    pub(crate) speculation: Option<Speculation>,
+    drafted_tokens: usize,
+    accepted_tokens: usize,
     submitted: Instant,
     started: Option<Instant>,
     first_at: Option<Instant>,
     last_at: Option<Instant>,
+}
+
+/// What came of choosing a token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) id: u32,
+    /// A guard struck: other tokens were forced after this one.
+    pub(crate) was_guarded: bool,
+    /// Whether the job ends here.
+    pub(crate) end: Option<FinishReason>,
 }
 
 impl Sequence {
@@ -42,6 +60,11 @@ impl Sequence {
         Self {
             number,
             sampler: Sampler::new(job.sampling.clone(), &tokens),
+            guard: job.guards.as_ref().map(|guards| Guard::new(guards, &tokens)),
+            guarded: None,
+            speculation: None,
+            drafted_tokens: 0,
+            accepted_tokens: 0,
             job,
             reader,
             prompt_tokens: tokens.len(),
@@ -79,7 +102,37 @@ impl Sequence {
     pub(crate) fn view(&self) -> View {
         let unread = self.unread();
         let is_generating = self.generated() > 0 && unread <= GENERATING_UNREAD_MAX;
-        View { number: self.number, place: self.place(), unread, is_generating, drafts: 0 }
+        View { number: self.number, place: self.place(), unread, is_generating, drafts: self.draft().len() }
+    }
+
+    /// Tokens on trial in the next step.
+    pub(crate) fn draft(&self) -> &[u32] {
+        self.speculation.as_ref().map_or(&[], |speculation| speculation.draft())
+    }
+
+    /// Decides what to try in the next step, where others have so many rows; `None` when nothing is to be tried.
+    pub(crate) fn prepare_draft(&mut self, costs: &StepCosts, other_rows: Option<usize>, context_tokens: usize) {
+        let Some(limits) = self.job.drafts else { return };
+        let is_ready = self.generated() > 0 && self.unread() == 1;
+        // The last token is not worth a trial: it comes anyway.
+        let left = context_tokens.min(self.prompt_tokens + self.job.tokens_max.unwrap_or(context_tokens));
+        let most = left.saturating_sub(self.tokens.len() + 1);
+        match other_rows.filter(|_| is_ready) {
+            Some(other_rows) => {
+                let new = || Speculation::new(&self.tokens, limits);
+                self.speculation.get_or_insert_with(new).prepare(costs, other_rows, most);
+            }
+            None => self.speculation.iter_mut().for_each(Speculation::rest),
+        }
+    }
+
+    /// Of the tokens on trial so many came.
+    pub(crate) fn observe_draft(&mut self, costs: &StepCosts, accepted: usize) {
+        if let Some(speculation) = &mut self.speculation {
+            self.drafted_tokens += speculation.draft().len();
+            self.accepted_tokens += accepted;
+            speculation.observe(costs, accepted);
+        }
     }
 
     /// It begins to run, `found` tokens being computed already.
@@ -106,21 +159,38 @@ impl Sequence {
     }
 
     /// Chooses the next token by the model's logits `[vocabulary]`, which are changed.
-    pub(crate) fn sample(&mut self, logits: &mut [f32], now: Instant) -> u32 {
+    pub(crate) fn sample(&mut self, logits: &mut [f32], context_tokens: usize, now: Instant) -> Chosen {
         let sampled = self.sampler.sample(logits);
-        self.push(sampled, now);
-        sampled.id
+        let report = self.push(sampled, now);
+        let mut end = self.end(context_tokens);
+        let (Some(report), None) = (report, end) else { return Chosen { id: sampled.id, was_guarded: false, end } };
+        self.guarded = Some(report);
+        self.reader.send(Event::Guarded(report));
+        let close = self.job.guards.as_ref().map(|guards| guards.reasoning.close.clone()).unwrap_or_default();
+        for id in close {
+            let forced = self.sampler.force(id);
+            self.push(forced, now);
+            end = self.end(context_tokens);
+            if end.is_some() {
+                break;
+            }
+        }
+        Chosen { id: sampled.id, was_guarded: true, end }
     }
 
-    fn push(&mut self, token: Sampled, now: Instant) {
+    fn push(&mut self, token: Sampled, now: Instant) -> Option<GuardReport> {
         self.first_at.get_or_insert(now);
         self.last_at = Some(now);
         self.tokens.push(token.id);
         self.reader.send(Event::Token(token));
+        if let Some(speculation) = &mut self.speculation {
+            speculation.push(token.id);
+        }
+        self.guard.as_mut().and_then(|guard| guard.push(token.id))
     }
 
     /// Whether it ends after its last token.
-    pub(crate) fn end(&self, context_tokens: usize) -> Option<FinishReason> {
+    fn end(&self, context_tokens: usize) -> Option<FinishReason> {
         if let Some(&last) = self.tokens[self.prompt_tokens..].last()
             && self.job.stop_ids.contains(&last)
         {
@@ -139,6 +209,9 @@ impl Sequence {
             prompt_tokens: self.prompt_tokens,
             cached_tokens: self.cached_tokens.unwrap_or(0),
             generated_tokens: self.generated(),
+            drafted_tokens: self.drafted_tokens,
+            accepted_tokens: self.accepted_tokens,
+            guard: self.guarded,
             queued: self.started.unwrap_or(now).saturating_duration_since(self.submitted),
             first_token: self
                 .first_at

@@ -7,6 +7,7 @@ use std::time::Instant;
 use model::{KvShape, Model, Span, Wanted};
 
 use crate::cache::PrefixCache;
+use crate::draft::StepCosts;
 use crate::error::Error;
 use crate::generation::{Event, FinishReason, Reader};
 use crate::job::{Job, Limits};
@@ -29,6 +30,8 @@ pub(crate) struct Steps {
     running: Vec<Sequence>,
     arrivals: u64,
     pace: Pace,
+    /// Of steps without prompts.
+    costs: StepCosts,
     /// Of the rows that wanted them, `[rows, vocabulary]`.
     logits: Vec<f32>,
     stats: Stats,
@@ -55,6 +58,7 @@ impl Steps {
             running,
             arrivals: 0,
             pace: Pace::default(),
+            costs: StepCosts::new(),
             logits,
             stats,
         })
@@ -76,12 +80,23 @@ impl Steps {
     pub(crate) fn step(&mut self, now: Instant) {
         self.part_with_those_who_end(now);
         self.admit(now);
+        self.prepare_drafts();
         let views: Vec<View> = self.running.iter().map(Sequence::view).collect();
         let shared = self.pace.shared_tokens(self.limits.shared_chunk, self.limits.chunk_tokens);
         let rows = plan(&views, Budget { alone: self.limits.chunk_tokens, shared });
         let rows = self.make_room(rows, now);
         if !rows.is_empty() {
             self.compute(&rows);
+        }
+    }
+
+    /// Decides who tries how many tokens. Beside prompts nobody does: a step is long enough then.
+    fn prepare_drafts(&mut self) {
+        let views = self.running.iter().map(Sequence::view);
+        let rows: Option<usize> = views.map(|view| view.is_generating.then_some(view.unread)).sum();
+        for sequence in &mut self.running {
+            let other_rows = rows.map(|rows| rows.saturating_sub(1));
+            sequence.prepare_draft(&self.costs, other_rows, self.limits.context_tokens);
         }
     }
 
@@ -138,11 +153,21 @@ impl Steps {
     fn compute(&mut self, rows: &[Row]) {
         let began = Instant::now();
         let members: Vec<usize> = rows.iter().map(|row| self.member(row.number)).collect();
-        let spans: Vec<Span<'_>> = (rows.iter().zip(&members))
+        let inputs: Vec<Vec<u32>> = (rows.iter().zip(&members))
             .map(|(row, &member)| {
                 let sequence = &self.running[member];
-                let wanted = if row.tokens == sequence.unread() { Wanted::Last } else { Wanted::None };
                 let ids = &sequence.tokens[sequence.computed..][..row.tokens];
+                [ids, &sequence.draft()[..row.drafts]].concat()
+            })
+            .collect();
+        let spans: Vec<Span<'_>> = (rows.iter().zip(&members).zip(&inputs))
+            .map(|((row, &member), ids)| {
+                let sequence = &self.running[member];
+                let wanted = match (row.tokens == sequence.unread(), row.drafts) {
+                    (false, _) => Wanted::None,
+                    (true, 0) => Wanted::Last,
+                    (true, _) => Wanted::All,
+                };
                 Span { sequence: sequence.id.expect("it runs"), ids, wanted }
             })
             .collect();
@@ -154,6 +179,10 @@ impl Steps {
             .sum();
         self.stats.read_tokens += read as u64;
         self.pace.observe(read, now - began);
+        if read == 0 {
+            let all = rows.iter().map(|row| row.tokens + row.drafts).sum();
+            self.costs.observe_step(all, (now - began).as_secs_f64());
+        }
         let mut logits = std::mem::take(&mut self.logits);
         let mut rest = &mut logits[..];
         let mut broken = outcome.err();
@@ -163,7 +192,7 @@ impl Steps {
             let member = self.member(row.number);
             let wants = row.tokens == self.running[member].unread();
             let own;
-            (own, rest) = rest.split_at_mut(if wants && !all_fail { vocabulary } else { 0 });
+            (own, rest) = rest.split_at_mut(if wants && !all_fail { (1 + row.drafts) * vocabulary } else { 0 });
             if all_fail || (broken.is_some() && own.iter().any(|logit| !logit.is_finite())) {
                 self.fail(member, broken.take().map_or(Error::StepFailed, Error::Model));
                 // Whoever else is broken is told so, too.
@@ -175,16 +204,33 @@ impl Steps {
         self.logits = logits;
     }
 
-    /// Takes a row's results over: tokens that are computed now, and one that was chosen when it was the last of them.
+    /// Takes a row's results over: tokens that are computed now, and those that were chosen after the last of them, one after another as
+    /// long as they are what was tried.
     fn commit(&mut self, member: usize, row: &Row, logits: &mut [f32], now: Instant) {
         let sequence = &mut self.running[member];
         sequence.advance(row.tokens);
-        let mut end = None;
-        if !logits.is_empty() {
-            sequence.sample(logits, now);
-            self.stats.generated_tokens += 1;
-            end = sequence.end(self.limits.context_tokens);
+        let before = sequence.tokens.len();
+        let (mut end, mut accepted) = (None, 0);
+        for logits in logits.chunks_exact_mut(self.model.config().vocabulary_size) {
+            let chosen = sequence.sample(logits, self.limits.context_tokens, now);
+            end = chosen.end;
+            self.stats.guarded += u64::from(chosen.was_guarded);
+            let is_draft = sequence.draft()[..row.drafts].get(accepted) == Some(&chosen.id);
+            if end.is_some() || chosen.was_guarded || !is_draft {
+                break;
+            }
+            accepted += 1;
         }
+        sequence.computed += accepted;
+        if row.drafts > 0 && accepted < row.drafts {
+            self.model.truncate(sequence.id.expect("it runs"), sequence.computed);
+        }
+        if !logits.is_empty() {
+            sequence.observe_draft(&self.costs, accepted);
+        }
+        self.stats.generated_tokens += (sequence.tokens.len() - before) as u64;
+        self.stats.drafted_tokens += row.drafts as u64;
+        self.stats.accepted_tokens += accepted as u64;
         self.keep_prefix(member);
         if let Some(reason) = end {
             let sequence = self.running.remove(member);

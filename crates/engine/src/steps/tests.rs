@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use model::{AttentionKind, Model, ModelConfig, Rope, Scripted, Span, Wanted};
 
 use super::Steps;
+use crate::draft::DraftLimits;
 use crate::generation::{Canceller, Event, FinishReason, Generation};
+use crate::guard::{Guards, LoopLimits, ReasoningShape};
 use crate::job::{Job, Limits, Priority, SharedChunk};
 use crate::sampling::Sampling;
 
@@ -48,6 +50,15 @@ fn limits() -> Limits {
     }
 }
 
+/// Ends a message and opens an answer.
+const CLOSE: [u32; 3] = [2, 3, 4];
+
+fn guards() -> Guards {
+    let reasoning = ReasoningShape { open: vec![1], ends: vec![2], close: CLOSE.to_vec() };
+    let loops = LoopLimits { tokens_min: 20, repeats_min: 2, ..LoopLimits::default() };
+    Guards { reasoning, budget_tokens: Some(30), loops: Some(loops) }
+}
+
 /// Knuth's MMIX.
 struct Random(u64);
 
@@ -69,6 +80,8 @@ struct Client {
     prompt: Vec<u32>,
     tokens_max: usize,
     read: Vec<u32>,
+    /// Tokens that a guard forces next.
+    forced: Vec<u32>,
     prompt_read: usize,
     waited: usize,
 }
@@ -110,7 +123,8 @@ fn prompt(random: &mut Random, known: &mut Vec<Vec<u32>>) -> Vec<u32> {
 }
 
 fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now: Instant) -> Client {
-    let tokens_max = 1 + random.below(if random.chance(8) { 120 } else { 30 });
+    let most = if random.chance(3) { 120 } else { 30 };
+    let tokens_max = 1 + random.below(most);
     let prompt = prompt(random, known);
     let priorities = [Priority::Low, Priority::Normal, Priority::Normal, Priority::High];
     let job = Job {
@@ -121,12 +135,23 @@ fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now
         boundaries: vec![random.below(90)],
         tenant: vec![random.below(2) as u8],
         cached: !random.chance(10),
+        guards: random.chance(3).then(guards),
+        drafts: (!random.chance(4)).then(|| DraftLimits { ngram_min: 2, ngram_max: 4, draft_tokens_max: 6 }),
         ..Job::new(prompt.clone())
     };
     let (generation, reader) = Generation::new();
     steps.submit(job, reader, now);
     let canceller = generation.canceller();
-    Client { generation, canceller, prompt, tokens_max, read: Vec::new(), prompt_read: 0, waited: 0 }
+    Client {
+        generation,
+        canceller,
+        prompt,
+        tokens_max,
+        read: Vec::new(),
+        forced: Vec::new(),
+        prompt_read: 0,
+        waited: 0,
+    }
 }
 
 impl Client {
@@ -142,8 +167,13 @@ impl Client {
                 }
                 Event::Token(token) => {
                     let so_far = [&self.prompt[..], &self.read].concat();
-                    assert_eq!(token.id, oracle.next(&so_far), "after {so_far:?}");
+                    let expected = self.forced.pop().unwrap_or_else(|| oracle.next(&so_far));
+                    assert_eq!(token.id, expected, "after {so_far:?}");
                     self.read.push(token.id);
+                }
+                Event::Guarded(report) => {
+                    assert_eq!(report.at_token, self.read.len());
+                    self.forced = CLOSE.iter().rev().copied().collect();
                 }
                 Event::Finished(finish) => {
                     assert_eq!(finish.generated_tokens, self.read.len());
@@ -176,7 +206,7 @@ fn a_hundred_thousand_steps() {
         let now = start + Duration::from_millis(step);
         // Rushes and quiet times.
         let rush = (step / 500) % 4 == 0;
-        if clients.len() < 40 && random.chance(if rush { 3 } else { 30 }) {
+        if clients.len() < 40 && random.chance(if rush { 4 } else { 12 }) {
             clients.push(client(&mut steps, &mut random, &mut known, now));
         }
         if random.chance(60) && !clients.is_empty() {
@@ -203,7 +233,9 @@ fn a_hundred_thousand_steps() {
         ends["Length"] > 1000 && ends["Cancelled"] > 50 && ends["Deadline"] > 10 && ends["Context"] > 10,
         "{ends:?}"
     );
-    assert!(stats.preempted > 100 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
+    assert!(stats.preempted > 50 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
+    assert!(stats.accepted_tokens > 1000 && stats.drafted_tokens > stats.accepted_tokens + 1000, "{stats:?}");
+    assert!(stats.guarded > 100, "{stats:?}");
     assert_eq!(most_blocks, BLOCKS_MAX, "memory was short");
     steps.cancel_all(start);
     let cache = steps.cache.as_mut().unwrap();

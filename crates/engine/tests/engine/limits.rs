@@ -2,7 +2,7 @@
 
 use engine::{Error, FinishReason, Job, Sampling};
 
-use crate::watched::{VOCABULARY, free, job, limits, read, settle, watched};
+use crate::watched::{Call, VOCABULARY, free, job, limits, read, settle, watched};
 
 #[test]
 fn a_stop_token_is_the_last_token() {
