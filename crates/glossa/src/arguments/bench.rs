@@ -120,6 +120,9 @@ pub(crate) struct LoadArguments {
     /// Glossa: for how long a step may read prompts while others are answered [default: the engine's].
     #[arg(long, value_name = "MS")]
     pub(crate) shared_chunk_ms: Option<u64>,
+    /// Glossa: guess no tokens from the text so far.
+    #[arg(long)]
+    pub(crate) no_drafts: bool,
     /// Glossa: a folder where prefixes outlive the process [default: none, and no turn after a restart].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) disk_cache: Option<PathBuf>,

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use engine::{DiskCache, Engine, Event, Job, Limits, Sampling, SharedChunk};
+use engine::{DiskCache, DraftLimits, Engine, Event, Job, Limits, Sampling, SharedChunk};
 use model::{Checkpoint, Device, Precision};
 
 use super::target::{Each, Ending, Inside, Manner, Request, Restart, Target};
@@ -18,10 +19,14 @@ use crate::{loading, packs};
 pub(super) struct EngineTarget {
     /// Nothing only while it is made again.
     engine: Option<Engine>,
+    /// Requests that this engine has accepted.
+    accepted: AtomicU64,
     model: PathBuf,
     device: Device,
     precision: Precision,
     limits: Limits,
+    /// How tokens are guessed, to be checked several at once: what a scenario about drafts would vary.
+    drafts: Option<DraftLimits>,
     plan: Plan,
     vocabulary_size: usize,
 }
@@ -42,8 +47,20 @@ impl Planned {
         let has_pack = device != Device::Reference && packs::has_pack(model, precision);
         let plan = Plan::new(&checkpoint, precision, has_pack, &limits);
         let vocabulary_size = checkpoint.config.vocabulary_size;
+        // Exact sums depend on how many rows are computed together, so `run` guesses nothing there either.
+        let drafts = (!arguments.exact && !arguments.load.no_drafts).then(DraftLimits::default);
         let model = model.to_owned();
-        let target = EngineTarget { engine: None, model, device, precision, limits, plan, vocabulary_size };
+        let target = EngineTarget {
+            engine: None,
+            accepted: AtomicU64::new(0),
+            model,
+            device,
+            precision,
+            limits,
+            drafts,
+            plan,
+            vocabulary_size,
+        };
         Ok(Self { target, checkpoint })
     }
 
@@ -64,6 +81,7 @@ impl EngineTarget {
     fn start(&mut self, checkpoint: Checkpoint) -> Result<(), Error> {
         let model = packs::load(checkpoint, self.device, self.precision, Some(&self.model))?;
         self.engine = Some(Engine::new(model, self.limits.clone())?);
+        self.accepted = AtomicU64::new(0);
         Ok(())
     }
 
@@ -91,9 +109,11 @@ impl Target for EngineTarget {
             tokens_max: Some(request.answer_tokens),
             boundaries: request.boundaries.clone(),
             tenant: vec![request.tenant],
+            drafts: self.drafts,
             ..Job::new(request.prompt.clone())
         };
         let mut generation = self.engine()?.submit(job)?;
+        self.accepted.fetch_add(1, Ordering::Relaxed);
         let mut leaving = request.leaves_at(0);
         loop {
             match leaving {
@@ -102,7 +122,7 @@ impl Target for EngineTarget {
                 None => {}
             }
             match generation.next() {
-                Some(Event::PromptRead { .. }) => {}
+                Some(Event::PromptRead { .. } | Event::Guarded(_)) => {}
                 Some(Event::Token(token)) if leaving.is_none() => {
                     if let ControlFlow::Break(manner) = each(Some(token.id)) {
                         leaving = Some(manner);
@@ -135,7 +155,12 @@ impl Target for EngineTarget {
 
     fn inside(&self) -> Option<Inside> {
         let engine = self.engine.as_ref()?;
-        Some(Inside { stats: engine.stats(), shape: engine.kv_shape().clone(), planned_bytes: self.plan.total_bytes() })
+        Some(Inside {
+            accepted: self.accepted.load(Ordering::Relaxed),
+            stats: engine.stats(),
+            shape: engine.kv_shape().clone(),
+            planned_bytes: self.plan.total_bytes(),
+        })
     }
 }
 

@@ -123,10 +123,17 @@ pub(super) fn table(sections: &[(&str, &Section)]) -> String {
             let _ = writeln!(out);
         }
     }
+    // What holds for all of them stands there once.
+    let (shared, own): (Vec<_>, Vec<_>) = (sections.iter())
+        .flat_map(|(target, section)| section.notes.iter().map(move |note| (target, note)))
+        .partition(|(_, note)| sections.iter().all(|(_, section)| section.notes.contains(note)));
+    for (_, note) in &shared[..shared.len() / sections.len()] {
+        let _ = writeln!(out, "  {note}");
+    }
+    for (target, note) in own {
+        let _ = writeln!(out, "  {target}: {note}");
+    }
     for (target, section) in sections {
-        for note in &section.notes {
-            let _ = writeln!(out, "  {target}: {note}");
-        }
         for finding in &section.findings {
             let _ = writeln!(out, "  {target}: WRONG: {finding}");
         }
@@ -158,7 +165,9 @@ mod tests {
     #[test]
     fn two_targets_stand_below_each_other() {
         let wrong = Section { findings: vec!["lost".into()], ..section(3.0, None, "note") };
-        let text = table(&[("glossa", &section(1.5, Some(0.0125), "note")), ("llama.cpp", &wrong)]);
+        let mut own = section(1.5, Some(0.0125), "note");
+        own.notes.push("mine".into());
+        let text = table(&[("glossa", &own), ("llama.cpp", &wrong)]);
         let expected = "
 clients
                          first token s    gap ms
@@ -166,8 +175,8 @@ clients
               llama.cpp           3.00         –
   16 clients  glossa              1.50      12.5
               llama.cpp           3.00         –
-  glossa: note
-  llama.cpp: note
+  note
+  glossa: mine
   llama.cpp: WRONG: lost
 ";
         assert_eq!(text, expected);

@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use engine::Stats;
+
 use super::prompts::Prompts;
 use super::section::{Column, Row, Section};
 use super::target::{Clock, Inside, Observation, Target, observe};
@@ -51,14 +53,14 @@ pub(super) fn run(target: &mut dyn Target, load: &LoadArguments, prompts: &mut P
         vocabulary_size: target.vocabulary_size(),
     };
     let arrivals = Arrivals::new(prompts.seed(), range);
-    let before = target.inside();
+    let before = settled(target);
     let seconds = load.minutes * 60.0;
     let mut soak = Soak::new(seconds, before.is_some());
     soak.drive(target, arrivals, load.soak_clients)?;
-    let after = settled(target, before.as_ref());
+    let after = settled(target);
     let Soak { clock, tally, memory, .. } = soak;
     let both = before.as_ref().zip(after.as_ref());
-    let found = both.map_or_else(|| tally.findings(), |(before, after)| findings(before, after, &tally));
+    let found = after.as_ref().map_or_else(|| tally.findings(), |after| findings(after, &tally));
     let took = clock.seconds();
     let preempted = both.map(|(before, after)| (after.stats.preempted - before.stats.preempted) as f64);
     let planned = after.as_ref().map(|inside| inside.planned_bytes);
@@ -170,14 +172,12 @@ impl Soak {
 }
 
 /// The engine's figures once it has noticed that everybody has gone, or when it has not within its time.
-fn settled(target: &dyn Target, before: Option<&Inside>) -> Option<Inside> {
-    let before = before?;
+fn settled(target: &dyn Target) -> Option<Inside> {
     let clock = Clock::start();
     loop {
         let inside = target.inside()?;
-        let stats = &inside.stats;
-        let open = (stats.submitted - before.stats.submitted) - (stats.ended - before.stats.ended);
-        let is_idle = open == 0 && stats.running == 0 && stats.queued == 0;
+        let Stats { running, queued, ended, .. } = inside.stats;
+        let is_idle = running == 0 && queued == 0 && ended == inside.accepted;
         if is_idle || clock.seconds() > SETTLE_SECONDS {
             return Some(inside);
         }

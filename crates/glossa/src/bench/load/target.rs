@@ -98,6 +98,8 @@ pub(super) trait Target: Sync {
 
 /// What an engine says of itself.
 pub(super) struct Inside {
+    /// Requests that it has accepted, all of which must be found again in its figures.
+    pub(super) accepted: u64,
     pub(super) stats: Stats,
     pub(super) shape: KvShape,
     /// What the process was planned to take in memory.
