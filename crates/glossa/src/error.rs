@@ -59,8 +59,8 @@ pub(crate) enum Error {
     /// A client's thread has panicked, whose own message stands above.
     #[error("a client's thread has stopped; report this")]
     ClientStopped,
-    #[error("after the soak not everything is as it should be: {findings}; the report has the figures, report this")]
-    Soak { findings: String },
+    #[error("after the load not everything is as it should be: {first}; {count} finding(s) stand in the report")]
+    Findings { count: usize, first: String },
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
     /// Ctrl-C; what was generated has been shown.

@@ -194,11 +194,11 @@ fn targets(arguments: &BenchArguments, progress: &mut Progress) -> Result<(Optio
 
 /// Refuses requests that a target has no room for.
 fn check_room(target: &dyn Target, (name, tokens, besides): (&'static str, usize, usize)) -> Result<(), Error> {
-    match target.context_tokens() {
-        Some(context) if tokens + besides > context => Err(Error::Option {
+    match target.room_tokens() {
+        Some((room, what)) if tokens + besides > room => Err(Error::Option {
             name,
             found: tokens.to_string(),
-            expected: format!("with {besides} tokens besides at most {context}, the context of {}", target.name()),
+            expected: format!("with {besides} tokens besides at most {room}, {what}"),
         }),
         Some(_) | None => Ok(()),
     }
@@ -260,6 +260,9 @@ impl Load {
     pub(super) fn check(&self) -> Result<(), Error> {
         let sections = self.scenarios.iter().flat_map(|(_, targets)| targets.iter().flatten());
         let findings: Vec<&str> = sections.flat_map(|section| &section.findings).map(String::as_str).collect();
-        if findings.is_empty() { Ok(()) } else { Err(Error::Soak { findings: findings.join("; ") }) }
+        match findings.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::Findings { count: findings.len(), first: (*first).to_owned() }),
+        }
     }
 }

@@ -99,8 +99,24 @@ impl Target for EngineTarget {
         self.vocabulary_size
     }
 
-    fn context_tokens(&self) -> Option<usize> {
-        Some(self.limits.context_tokens)
+    fn room_tokens(&self) -> Option<(usize, &'static str)> {
+        let engine = self.engine.as_ref()?;
+        let (shape, limits) = (engine.kv_shape(), engine.limits());
+        let fits = |tokens| {
+            let bytes = shape.sequence_blocks(tokens, limits.chunk_tokens) * shape.block_bytes;
+            limits.kv_bytes_max.is_none_or(|most| bytes <= most)
+        };
+        let context = limits.context_tokens;
+        if fits(context) {
+            return Some((context, "the context of the model"));
+        }
+        // More tokens never take fewer blocks, so the bound can be halved down to.
+        let (mut room, mut too_many) = (0, context);
+        while room + 1 < too_many {
+            let middle = room.midpoint(too_many);
+            *(if fits(middle) { &mut room } else { &mut too_many }) = middle;
+        }
+        Some((room, "what --kv-mib has room for"))
     }
 
     fn answer(&self, request: &Request, each: &mut Each<'_>) -> Result<Ending, Error> {

@@ -150,8 +150,8 @@ impl Target for Server {
         self.vocabulary_size
     }
 
-    fn context_tokens(&self) -> Option<usize> {
-        self.context_tokens
+    fn room_tokens(&self) -> Option<(usize, &'static str)> {
+        Some((self.context_tokens?, "the context of the server"))
     }
 
     fn answer(&self, request: &Request, each: &mut Each<'_>) -> Result<Ending, Error> {

@@ -83,8 +83,8 @@ pub(super) trait Target: Sync {
     /// Token ids are drawn below this.
     fn vocabulary_size(&self) -> usize;
 
-    /// Tokens of prompt and answer together at most, where known.
-    fn context_tokens(&self) -> Option<usize>;
+    /// Tokens of prompt and answer together at most, where known, and what decides that.
+    fn room_tokens(&self) -> Option<(usize, &'static str)>;
 
     /// Runs a request to its end on this thread.
     fn answer(&self, request: &Request, each: &mut Each<'_>) -> Result<Ending, Error>;
