@@ -128,22 +128,21 @@ fn run(mut steps: Steps, submitted: &Receiver<(Job, Reader, Instant)>, shared: &
         if closed || shared.stopping.load(Ordering::Relaxed) {
             steps.cancel_all(Instant::now());
         } else {
+            steps.prepare(Instant::now());
+            shared.publish(steps.stats());
             steps.step(Instant::now());
         }
-        let stats = steps.stats();
-        let accounted = stats.submitted - stats.ended - stats.running as u64 - stats.queued as u64;
-        assert_eq!(accounted, 0, "no job is lost");
-        shared.taken_in(&stats);
-        *shared.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+        shared.publish(steps.stats());
     }
     steps.cancel_all(Instant::now());
 }
 
 impl Shared {
-    /// Frees the places of jobs that wait no longer.
-    fn taken_in(&self, now: &Stats) {
-        let before = self.stats.lock().unwrap_or_else(PoisonError::into_inner).begun;
-        let freed = (now.begun - before) as usize;
-        self.queued.fetch_sub(freed, Ordering::Relaxed);
+    /// Shows the figures of now, and frees the places of jobs that wait no longer.
+    fn publish(&self, now: Stats) {
+        assert_eq!(now.submitted, now.ended + (now.running + now.queued) as u64, "no job is lost");
+        let mut shown = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        self.queued.fetch_sub((now.begun - shown.begun) as usize, Ordering::Relaxed);
+        *shown = now;
     }
 }

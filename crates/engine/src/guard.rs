@@ -104,7 +104,7 @@ pub struct Guard {
 
 impl Default for LoopLimits {
     fn default() -> Self {
-        Self { period_tokens_max: 512, repeats_min: 4, tokens_min: 96, near: Some(NearLimits::default()) }
+        Self { period_tokens_max: 512, repeats_min: 4, tokens_min: 256, near: Some(NearLimits::default()) }
     }
 }
 

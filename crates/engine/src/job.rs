@@ -34,9 +34,19 @@ pub struct Job {
     pub cached: bool,
     /// What ends reasoning that leads nowhere; `None` watches nothing.
     pub guards: Option<Guards>,
-    /// How tokens are guessed from the text so far, to be checked several at once; `None` guesses nothing. What is generated is
-    /// the same either way.
-    pub drafts: Option<DraftLimits>,
+    /// Whether tokens are guessed from the text so far, to be checked several at once. What is generated is the same either way.
+    pub drafts: Drafts,
+}
+
+/// When tokens are guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drafts {
+    /// Never.
+    Off,
+    /// Where it pays, by what was accepted and by what steps take.
+    Paced(DraftLimits),
+    /// Wherever the text has gone on like this before.
+    Always(DraftLimits),
 }
 
 /// Who goes first. A higher priority is worth [`Priority::ARRIVALS`] places in the queue per level, not all of them: whoever
@@ -107,7 +117,7 @@ impl Job {
             tenant: Vec::new(),
             cached: true,
             guards: None,
-            drafts: Some(DraftLimits::default()),
+            drafts: Drafts::default(),
         }
     }
 
@@ -115,7 +125,7 @@ impl Job {
     pub(crate) fn check(&self, vocabulary_size: usize, limits: &Limits) -> Result<(), Error> {
         self.sampling.check(vocabulary_size)?;
         self.guards.as_ref().map_or(Ok(()), |guards| guards.check(vocabulary_size))?;
-        self.drafts.map_or(Ok(()), |drafts| drafts.check())?;
+        self.drafts.limits().map_or(Ok(()), |limits| limits.check())?;
         if self.prompt.is_empty() {
             return Err(Error::PromptEmpty);
         }
@@ -126,6 +136,23 @@ impl Job {
             Some(&id) => Err(model::Error::TokenOutOfRange { id, vocabulary_size }.into()),
             None => Ok(()),
         }
+    }
+}
+
+impl Drafts {
+    /// What counts as a match, unless nothing does.
+    #[must_use]
+    pub const fn limits(self) -> Option<DraftLimits> {
+        match self {
+            Self::Off => None,
+            Self::Paced(limits) | Self::Always(limits) => Some(limits),
+        }
+    }
+}
+
+impl Default for Drafts {
+    fn default() -> Self {
+        Self::Paced(DraftLimits::default())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Token sequences in, tokens out: many at once, from one thread that steps the model. It must not know text, tools or HTTP.
 //!
 //! [`Engine::submit`] takes a [`Job`] and gives a [`Generation`], the stream of its events; dropping it cancels, and a slow reader
-//! never stalls the model. Each step computes some tokens of every running job in one pass of the model ([`scheduler`]), prefixes
-//! that were read before are found again ([`cache`]), and memory for keys and values is bounded.
+//! never stalls the model. Each step computes some tokens of every running job in one pass of the model (`scheduler`), prefixes
+//! that were read before are found again (`cache`), and memory for keys and values is bounded.
 
 mod cache;
 pub mod disk;
@@ -29,7 +29,7 @@ pub use engine::Engine;
 pub use error::Error;
 pub use generation::{Canceller, Event, Finish, FinishReason, Generation};
 pub use guard::{Guard, GuardKind, GuardReport, Guards, LoopLimits, NearLimits, ReasoningShape};
-pub use job::{DiskCache, Job, Limits, Priority, SharedChunk};
+pub use job::{DiskCache, Drafts, Job, Limits, Priority, SharedChunk};
 pub use sampler::{Sampled, Sampler};
 pub use sampling::Sampling;
 pub use stats::{CacheStats, Stats};

@@ -8,7 +8,7 @@ use crate::cache::Path;
 use crate::draft::StepCosts;
 use crate::generation::{Event, Finish, FinishReason, Reader};
 use crate::guard::{Guard, GuardReport};
-use crate::job::Job;
+use crate::job::{Drafts, Job};
 use crate::sampler::{Sampled, Sampler};
 use crate::scheduler::View;
 use crate::speculation::Speculation;
@@ -112,15 +112,18 @@ impl Sequence {
 
     /// Decides what to try in the next step, where others have so many rows; `None` when nothing is to be tried.
     pub(crate) fn prepare_draft(&mut self, costs: &StepCosts, other_rows: Option<usize>, context_tokens: usize) {
-        let Some(limits) = self.job.drafts else { return };
+        if self.job.drafts == Drafts::Off {
+            return;
+        }
         let is_ready = self.generated() > 0 && self.unread() == 1;
         // The last token is not worth a trial: it comes anyway.
         let left = context_tokens.min(self.prompt_tokens + self.job.tokens_max.unwrap_or(context_tokens));
         let most = left.saturating_sub(self.tokens.len() + 1);
         match other_rows.filter(|_| is_ready) {
             Some(other_rows) => {
-                let new = || Speculation::new(&self.tokens, limits);
-                self.speculation.get_or_insert_with(new).prepare(costs, other_rows, most);
+                let speculation = self.speculation.take().or_else(|| Speculation::new(&self.tokens, self.job.drafts));
+                self.speculation = speculation;
+                self.speculation.iter_mut().for_each(|own| own.prepare(costs, other_rows, most));
             }
             None => self.speculation.iter_mut().for_each(Speculation::rest),
         }

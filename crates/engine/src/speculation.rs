@@ -1,12 +1,14 @@
 //! A sequence's drafts on trial: whether to try some in the next step, and what came of them. It must not know models or other
 //! sequences.
 
-use crate::draft::{DraftLimits, DraftOutcome, DraftPace, DraftSituation, DraftSource, NgramDrafts, StepCosts};
+use crate::draft::{DraftOutcome, DraftPace, DraftSituation, DraftSource, NgramDrafts, StepCosts};
+use crate::job::Drafts;
 
 /// Drafts of one sequence.
 pub(crate) struct Speculation {
     source: NgramDrafts,
-    pace: DraftPace,
+    /// Nothing where every match is tried.
+    pace: Option<DraftPace>,
     most: usize,
     /// What is tried in this step; empty for none.
     draft: Vec<u32>,
@@ -15,9 +17,12 @@ pub(crate) struct Speculation {
 }
 
 impl Speculation {
-    pub(crate) fn new(tokens: &[u32], limits: DraftLimits) -> Self {
-        let (source, pace) = (NgramDrafts::new(tokens, limits), DraftPace::new());
-        Self { source, pace, most: limits.draft_tokens_max, draft: Vec::new(), matched_tokens: 0, other_rows: 0 }
+    /// Nothing for a sequence that is not to try any.
+    pub(crate) fn new(tokens: &[u32], drafts: Drafts) -> Option<Self> {
+        let limits = drafts.limits()?;
+        let pace = matches!(drafts, Drafts::Paced(_)).then(DraftPace::new);
+        let (source, most) = (NgramDrafts::new(tokens, limits), limits.draft_tokens_max);
+        Some(Self { source, pace, most, draft: Vec::new(), matched_tokens: 0, other_rows: 0 })
     }
 
     /// A token was generated.
@@ -30,7 +35,9 @@ impl Speculation {
         self.source.propose(self.most.min(most), &mut self.draft);
         (self.matched_tokens, self.other_rows) = (self.source.matched_tokens(), other_rows);
         let situation = DraftSituation { matched_tokens: self.matched_tokens, most: self.draft.len(), other_rows };
-        self.draft.truncate(self.pace.best_draft_tokens(costs, situation));
+        if let Some(pace) = &self.pace {
+            self.draft.truncate(pace.best_draft_tokens(costs, situation));
+        }
     }
 
     /// Nothing is tried in the next step.
@@ -47,7 +54,7 @@ impl Speculation {
     pub(crate) fn observe(&mut self, costs: &StepCosts, accepted: usize) {
         let Self { matched_tokens, other_rows, .. } = *self;
         let outcome = DraftOutcome { matched_tokens, other_rows, proposed: self.draft.len(), accepted };
-        self.pace.observe_drafts(costs, outcome);
+        self.pace.iter_mut().for_each(|pace| pace.observe_drafts(costs, outcome));
         self.draft.clear();
     }
 }

@@ -76,10 +76,14 @@ impl Steps {
         self.waiting.push(Sequence::new(self.arrivals, job, reader, now));
     }
 
-    /// Computes the next step.
-    pub(crate) fn step(&mut self, now: Instant) {
+    /// Parts with jobs that end without a step, and lets others begin.
+    pub(crate) fn prepare(&mut self, now: Instant) {
         self.part_with_those_who_end(now);
         self.admit(now);
+    }
+
+    /// Computes the next step of those that have begun.
+    pub(crate) fn step(&mut self, now: Instant) {
         self.prepare_drafts();
         let views: Vec<View> = self.running.iter().map(Sequence::view).collect();
         let shared = self.pace.shared_tokens(self.limits.shared_chunk, self.limits.chunk_tokens);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use engine::{Engine, Event, Finish, FinishReason, Job, Limits, Sampling};
+use engine::{Drafts, Engine, Event, Finish, FinishReason, Job, Limits, Sampling};
 use harmony::{
     Collector, Conversation, DeveloperContent, Parser, ReasoningEffort, Renderer, Role, SystemContent, TextStream,
     Vocabulary,
@@ -59,7 +59,9 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     let limits = Limits::single(context_tokens, arguments.compute.chunk);
     let engine = Engine::new(packs::load(checkpoint, device, precision, named.path())?, limits)?;
     let loading_time = started.elapsed();
-    let job = Job { sampling, stop_ids, tokens_max: arguments.max_tokens, ..Job::new(ids) };
+    // Exact sums depend on how many rows are computed together, so a guess could change the answer by a rounding.
+    let drafts = if arguments.exact { Drafts::Off } else { Drafts::default() };
+    let job = Job { sampling, stop_ids, tokens_max: arguments.max_tokens, drafts, ..Job::new(ids) };
     let turn = generate(arguments, &engine, &vocabulary, job, &mut progress)?;
     if arguments.json {
         print_json(&turn, loading_time)?;

@@ -149,13 +149,16 @@ impl Sequence {
         }
     }
 
-    /// What the first `length` tokens say, as both layers remember them (FNV-1a).
+    /// A number for the first `length` tokens, as both layers remember them (FNV-1a).
     fn said_by(&self, length: usize, block_positions: usize, window: usize) -> u64 {
         let at = |block: &Block, position: usize| u64::from(block.0[position % block_positions]);
         let full = (0..length).map(|position| at(&self.full[position / block_positions], position));
         let seen = length.saturating_sub(window)..length;
         let sliding = seen.map(|position| at(&self.sliding[position / block_positions - self.forgotten], position));
-        full.chain(sliding).fold(0xcbf2_9ce4_8422_2325, |hash, id| (hash ^ id).wrapping_mul(0x0100_0000_01b3))
+        let hash =
+            full.chain(sliding).fold(0xcbf2_9ce4_8422_2325_u64, |hash, id| (hash ^ id).wrapping_mul(0x0100_0000_01b3));
+        // The lowest bits know the lowest bits of the tokens alone.
+        hash >> 29
     }
 }
 

@@ -71,6 +71,7 @@ impl<'a> Player<'a> {
         let mut tokens = Vec::new();
         for event in self.engine.submit(job)? {
             match event {
+                Event::Guarded(_) => {}
                 Event::Token(token) => tokens.push(token.id),
                 Event::Failed(error) => return Err(error.into()),
                 Event::PromptRead { .. } | Event::Finished(_) => {}

@@ -11,7 +11,7 @@ use super::Steps;
 use crate::draft::DraftLimits;
 use crate::generation::{Canceller, Event, FinishReason, Generation};
 use crate::guard::{Guards, LoopLimits, ReasoningShape};
-use crate::job::{Job, Limits, Priority, SharedChunk};
+use crate::job::{Drafts, Job, Limits, Priority, SharedChunk};
 use crate::sampling::Sampling;
 
 const VOCABULARY: usize = 50;
@@ -136,7 +136,11 @@ fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now
         tenant: vec![random.below(2) as u8],
         cached: !random.chance(10),
         guards: random.chance(3).then(guards),
-        drafts: (!random.chance(4)).then(|| DraftLimits { ngram_min: 2, ngram_max: 4, draft_tokens_max: 6 }),
+        drafts: match random.below(4) {
+            0 => Drafts::Off,
+            1 => Drafts::default(),
+            _ => Drafts::Always(DraftLimits { ngram_min: 2, ngram_max: 4, draft_tokens_max: 6 }),
+        },
         ..Job::new(prompt.clone())
     };
     let (generation, reader) = Generation::new();
@@ -217,6 +221,7 @@ fn a_hundred_thousand_steps() {
                 clients.swap_remove(index);
             }
         }
+        steps.prepare(now);
         steps.step(now);
         let stats = steps.stats();
         most_blocks = most_blocks.max(stats.kv_blocks);

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use engine::{Engine, Event, Finish, Generation, Job, Limits};
+use engine::{Drafts, Engine, Event, Finish, Generation, Job, Limits};
 use model::{AttentionKind, Error, KvShape, Model, ModelConfig, PageId, Rope, Scripted, SequenceId, Span, Wanted};
 
 /// Ids below this exist.
@@ -103,7 +103,15 @@ pub(crate) fn free(script: &[u32], limits: Limits) -> (Engine, Calls) {
 }
 
 pub(crate) fn watched(script: &[u32], limits: Limits, context_length: usize, before: Before) -> (Engine, Calls) {
-    let config = ModelConfig {
+    let calls = Calls::default();
+    let inner = Scripted::new(config(context_length), script.to_vec());
+    let model = Watched { inner, calls: Arc::clone(&calls), steps: 0, before };
+    (Engine::new(Box::new(model), limits).unwrap(), calls)
+}
+
+/// The shape of a model that computes nothing.
+pub(crate) fn config(context_length: usize) -> ModelConfig {
+    ModelConfig {
         vocabulary_size: VOCABULARY,
         hidden_size: 2,
         intermediate_size: 2,
@@ -118,11 +126,7 @@ pub(crate) fn watched(script: &[u32], limits: Limits, context_length: usize, bef
         rms_norm_epsilon: 1e-5,
         rope: Rope { theta: 10_000.0, yarn: None },
         context_length,
-    };
-    let calls = Calls::default();
-    let inner = Scripted::new(config, script.to_vec());
-    let model = Watched { inner, calls: Arc::clone(&calls), steps: 0, before };
-    (Engine::new(Box::new(model), limits).unwrap(), calls)
+    }
 }
 
 /// Holds the model at every step until the test lets it go on.
@@ -163,7 +167,7 @@ pub(crate) fn limits(context_tokens: usize, chunk_tokens: usize) -> Limits {
 }
 
 pub(crate) fn job(prompt: &[u32]) -> Job {
-    Job::new(prompt.to_vec())
+    Job { drafts: Drafts::Off, ..Job::new(prompt.to_vec()) }
 }
 
 /// Reads a generation to its end, which must be a finish: the tokens, and the finish.
@@ -173,6 +177,7 @@ pub(crate) fn read(generation: Generation) -> (Vec<u32>, Finish) {
         assert!(finish.is_none(), "{event:?} follows the end");
         match event {
             Event::PromptRead { .. } => assert!(ids.is_empty(), "the prompt is read before the first token"),
+            Event::Guarded(_) => {}
             Event::Token(token) => ids.push(token.id),
             Event::Finished(finished) => finish = Some(finished),
             Event::Failed(error) => panic!("{error}"),

@@ -83,8 +83,8 @@ fn forced_tokens_go_through_the_guard_and_it_strikes_once() {
 fn a_loop_does_not_reach_across_messages() {
     let message = [&OPEN[..], &[TEXT; 90], &[END]].concat();
     assert_eq!(reports(&guards(None, Some(LoopLimits::default())), &[], &message.repeat(8)), []);
-    let longer = [&OPEN[..], &[TEXT; 95], &[END], &OPEN, &[TEXT; 96]].concat();
+    let longer = [&OPEN[..], &[TEXT; 255], &[END], &OPEN, &[TEXT; 256]].concat();
     let found = reports(&guards(Some(1000), Some(LoopLimits::default())), &[], &longer);
-    let (at_token, reasoning_tokens) = (longer.len(), 95 + 96);
+    let (at_token, reasoning_tokens) = (longer.len(), 255 + 256);
     assert_eq!(found, [GuardReport { kind: GuardKind::Loop, at_token, reasoning_tokens, period_tokens: Some(1) }]);
 }
