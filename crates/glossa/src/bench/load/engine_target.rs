@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use engine::{DiskCache, DraftLimits, Engine, Event, Job, Limits, Sampling, SharedChunk};
+use engine::{DiskCache, Drafts, Engine, Event, Job, Limits, Sampling, SharedChunk};
 use model::{Checkpoint, Device, Precision};
 
 use super::target::{Each, Ending, Inside, Manner, Request, Restart, Target};
@@ -26,7 +26,7 @@ pub(super) struct EngineTarget {
     precision: Precision,
     limits: Limits,
     /// How tokens are guessed, to be checked several at once: what a scenario about drafts would vary.
-    drafts: Option<DraftLimits>,
+    drafts: Drafts,
     plan: Plan,
     vocabulary_size: usize,
 }
@@ -48,7 +48,7 @@ impl Planned {
         let plan = Plan::new(&checkpoint, precision, has_pack, &limits);
         let vocabulary_size = checkpoint.config.vocabulary_size;
         // Exact sums depend on how many rows are computed together, so `run` guesses nothing there either.
-        let drafts = (!arguments.exact && !arguments.load.no_drafts).then(DraftLimits::default);
+        let drafts = if arguments.exact || arguments.load.no_drafts { Drafts::Off } else { Drafts::default() };
         let model = model.to_owned();
         let target = EngineTarget {
             engine: None,
