@@ -80,6 +80,11 @@ fn open(path: &Path) -> (PackStore, Arc<AtomicUsize>) {
     }
 }
 
+/// Whether packed weights lie beside a model.
+pub(crate) fn has_pack(model: &Path, precision: Precision) -> bool {
+    beside(model, precision).exists()
+}
+
 /// Where the packed weights of a model lie: in its folder, or beside its file.
 pub(crate) fn beside(model: &Path, precision: Precision) -> PathBuf {
     let name = match precision {
