@@ -39,9 +39,9 @@ const EVERY: usize = 16;
 /// the shipped model, 7.6 % with dense weights in 8 bits.
 const SHIPPED_TOLERANCE: f64 = 0.15;
 
-/// The same for a model's own check. Random weights blow every rounding up, to 20 % on a synthetic 20b; logits that have nothing to
+/// The same for a model's own check. Random weights blow every rounding up, to 53 % on a synthetic 20b; logits that have nothing to
 /// do with each other are off by 140 %.
-const OWN_TOLERANCE: f64 = 0.5;
+const OWN_TOLERANCE: f64 = 0.9;
 
 /// What the scalar kernels computed with a model.
 #[derive(Serialize, Deserialize)]
