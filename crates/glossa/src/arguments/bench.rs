@@ -51,8 +51,9 @@ pub(crate) struct BenchArguments {
 #[command(next_help_heading = "Serving under load")]
 pub(crate) struct LoadArguments {
     /// Instead of the model alone, measure how it serves many at once: clients (all send at the same time), beside (a prompt
-    /// arrives while others are answered), turns (a conversation, whose beginning need not be read again), soak (random
-    /// load for minutes, and whether everything is given back).
+    /// arrives while others are answered), turns (a conversation, whose beginning need not be read again), copy (a text is
+    /// written out again with a few edits: what guessing tokens gains), soak (random load for minutes, and whether everything
+    /// is given back).
     #[arg(long = "load", value_enum, value_name = "SCENARIO,…", value_delimiter = ',')]
     pub(crate) scenarios: Vec<Scenario>,
     /// Put the same load on a server at this address (http only): llama.cpp's, or one that is compatible with OpenAI.
@@ -92,6 +93,12 @@ pub(crate) struct LoadArguments {
     /// turns: tokens of the first turn.
     #[arg(long, default_value_t = 6000, value_name = "TOKENS")]
     pub(crate) turn_tokens: usize,
+    /// copy: tokens of each answer.
+    #[arg(long, default_value_t = 256, value_name = "TOKENS")]
+    pub(crate) copy_tokens: usize,
+    /// copy: answers with and without guesses, in turn.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub(crate) copy_runs: usize,
     /// soak: for how long.
     #[arg(long, default_value_t = 1.0, value_name = "MINUTES")]
     pub(crate) minutes: f64,
@@ -137,6 +144,7 @@ pub(crate) enum Scenario {
     Clients,
     Beside,
     Turns,
+    Copy,
     Soak,
 }
 

@@ -6,6 +6,8 @@
 mod beside;
 mod chart;
 mod clients;
+mod copy;
+mod dictated;
 mod engine_target;
 mod http;
 mod prompts;
@@ -46,7 +48,7 @@ struct Entry {
     longest: fn(&LoadArguments) -> (&'static str, usize, usize),
 }
 
-/// Every scenario, one line each. One with an edit of a text (`copy`, for drafts of several tokens) would follow `turns`.
+/// Every scenario, one line each.
 const SCENARIOS: &[Entry] = &[
     Entry {
         scenario: Scenario::Clients,
@@ -79,6 +81,12 @@ const SCENARIOS: &[Entry] = &[
                 rest.max((turns::OTHER_TOKENS + turns::ANSWER_TOKENS).saturating_sub(load.turn_tokens)),
             )
         },
+    },
+    Entry {
+        scenario: Scenario::Copy,
+        name: "copy",
+        run: copy::run,
+        longest: |load| ("copy-tokens", load.copy_tokens, copy::PROMPT_TOKENS_MAX),
     },
     Entry {
         scenario: Scenario::Soak,
@@ -144,6 +152,8 @@ pub(super) fn check(arguments: &BenchArguments) -> Result<(), Error> {
     within("streams", load.streams, 1, 256)?;
     within("beside-prompt", load.beside_prompt, 1, tokens_max)?;
     within("turn-tokens", load.turn_tokens, 2, tokens_max)?;
+    within("copy-tokens", load.copy_tokens, 2, tokens_max)?;
+    within("copy-runs", load.copy_runs, 1, 1000)?;
     within("soak-tokens", load.soak_tokens, soak::arrivals::PROMPT_TOKENS_LEAST, tokens_max)?;
     within("soak-answer", load.soak_answer, 1, tokens_max)?;
     within("soak-clients", load.soak_clients, 1, 256)?;

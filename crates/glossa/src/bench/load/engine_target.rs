@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use engine::{DiskCache, Drafts, Engine, Event, Job, Limits, Sampling, SharedChunk};
 use model::{Checkpoint, Device, Precision};
 
-use super::target::{Each, Ending, Inside, Manner, Request, Restart, Target};
+use super::dictated::{Dictated, Dictation};
+use super::target::{Dictate, Each, Ending, Inside, Manner, Request, Restart, Target};
 use crate::arguments::BenchArguments;
 use crate::error::Error;
 use crate::figures::reason_code;
@@ -25,8 +26,12 @@ pub(super) struct EngineTarget {
     device: Device,
     precision: Precision,
     limits: Limits,
-    /// How tokens are guessed, to be checked several at once: what a scenario about drafts would vary.
-    drafts: Drafts,
+    /// Whether tokens are guessed, to be checked several at once.
+    drafts: bool,
+    /// What is said, where that is told.
+    dictation: Dictation,
+    /// The same while somebody dictates.
+    dictated_drafts: AtomicBool,
     plan: Plan,
     vocabulary_size: usize,
 }
@@ -48,7 +53,7 @@ impl Planned {
         let plan = Plan::new(&checkpoint, precision, has_pack, &limits);
         let vocabulary_size = checkpoint.config.vocabulary_size;
         // Exact sums depend on how many rows are computed together, so `run` guesses nothing there either.
-        let drafts = if arguments.exact || arguments.load.no_drafts { Drafts::Off } else { Drafts::default() };
+        let drafts = !(arguments.exact || arguments.load.no_drafts);
         let model = model.to_owned();
         let target = EngineTarget {
             engine: None,
@@ -58,6 +63,8 @@ impl Planned {
             precision,
             limits,
             drafts,
+            dictation: Dictation::default(),
+            dictated_drafts: AtomicBool::new(drafts),
             plan,
             vocabulary_size,
         };
@@ -82,7 +89,8 @@ impl EngineTarget {
         self_test::kernels(self.device, self.precision)?;
         let mut model = packs::load(checkpoint, self.device, self.precision, Some(&self.model))?;
         self_test::model(&mut *model, &self.model, self.device, self.precision)?;
-        self.engine = Some(Engine::new(model, self.limits.clone())?);
+        let model = Dictated::new(model, self.dictation.clone());
+        self.engine = Some(Engine::new(Box::new(model), self.limits.clone())?);
         self.accepted = AtomicU64::new(0);
         Ok(())
     }
@@ -127,7 +135,7 @@ impl Target for EngineTarget {
             tokens_max: Some(request.answer_tokens),
             boundaries: request.boundaries.clone(),
             tenant: vec![request.tenant],
-            drafts: self.drafts,
+            drafts: if self.dictated_drafts.load(Ordering::Relaxed) { Drafts::default() } else { Drafts::Off },
             ..Job::new(request.prompt.clone())
         };
         let mut generation = self.engine()?.submit(job)?;
@@ -159,6 +167,12 @@ impl Target for EngineTarget {
                 None => return Err(engine::Error::Stopped.into()),
             }
         }
+    }
+
+    fn dictate(&self, words: Option<Dictate>) -> bool {
+        self.dictated_drafts.store(words.as_ref().map_or(self.drafts, |words| words.drafts), Ordering::Relaxed);
+        self.dictation.set(words.map(|words| words.text));
+        true
     }
 
     fn restart(&mut self) -> Result<Restart, Error> {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use super::target::{Each, Ending, Inside, Manner, Request, Restart, Target};
+use super::target::{Dictate, Each, Ending, Inside, Manner, Request, Restart, Target};
 use crate::arguments::Api;
 use crate::error::Error;
 use dialect::{Reading, body, number, path, start};
@@ -180,6 +180,10 @@ impl Target for Server {
                 return Ok(reading.ending());
             }
         }
+    }
+
+    fn dictate(&self, _words: Option<Dictate>) -> bool {
+        false
     }
 
     fn restart(&mut self) -> Result<Restart, Error> {

@@ -89,11 +89,22 @@ pub(super) trait Target: Sync {
     /// Runs a request to its end on this thread.
     fn answer(&self, request: &Request, each: &mut Each<'_>) -> Result<Ending, Error>;
 
+    /// Has these words said from now on, or what the target likes; whether it can be told.
+    fn dictate(&self, words: Option<Dictate>) -> bool;
+
     /// Begins anew with what lies on the disk, and says why not where that cannot be done.
     fn restart(&mut self) -> Result<Restart, Error>;
 
     /// What an engine says of itself.
     fn inside(&self) -> Option<Inside>;
+}
+
+/// Words to be said.
+pub(super) struct Dictate {
+    /// Prompt and answer.
+    pub(super) text: Vec<u32>,
+    /// Whether tokens are guessed, to be checked several at once.
+    pub(super) drafts: bool,
 }
 
 /// What an engine says of itself.

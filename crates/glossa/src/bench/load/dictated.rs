@@ -1,0 +1,109 @@
+//! A model whose words are dictated: it computes everything as ever, and then the next token of a given text stands far above all
+//! others. It must not know why.
+//!
+//! Random weights say nothing that hangs together, so what drafts of several tokens gain on real text cannot be seen on them
+//! alone. What a step costs can: it is the same whatever the logits are.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::{AttentionKind, Error, KvShape, Model, ModelConfig, PageId, SequenceId, Span, Wanted};
+
+/// Far above what any model says.
+const DICTATED_LOGIT: f32 = 1e4;
+
+/// What is dictated to every sequence: prompt and answer; nothing lets the model say what it likes.
+#[derive(Clone, Default)]
+pub(super) struct Dictation(Arc<Mutex<Option<Vec<u32>>>>);
+
+/// A model that is dictated to.
+pub(super) struct Dictated {
+    inner: Box<dyn Model>,
+    dictation: Dictation,
+}
+
+impl Dictation {
+    pub(super) fn set(&self, text: Option<Vec<u32>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+}
+
+impl Dictated {
+    pub(super) fn new(inner: Box<dyn Model>, dictation: Dictation) -> Self {
+        Self { inner, dictation }
+    }
+}
+
+impl Model for Dictated {
+    fn config(&self) -> &ModelConfig {
+        self.inner.config()
+    }
+
+    fn open_sequence(&mut self) -> SequenceId {
+        self.inner.open_sequence()
+    }
+
+    fn close_sequence(&mut self, id: SequenceId) {
+        self.inner.close_sequence(id);
+    }
+
+    fn sequence_length(&self, id: SequenceId) -> usize {
+        self.inner.sequence_length(id)
+    }
+
+    fn sequence_bytes(&self, id: SequenceId) -> usize {
+        self.inner.sequence_bytes(id)
+    }
+
+    fn kv_shape(&self) -> KvShape {
+        self.inner.kv_shape()
+    }
+
+    fn kv_blocks_in_use(&self) -> usize {
+        self.inner.kv_blocks_in_use()
+    }
+
+    fn keep_page(&mut self, id: SequenceId, kind: AttentionKind, index: usize) -> Option<PageId> {
+        self.inner.keep_page(id, kind, index)
+    }
+
+    fn drop_page(&mut self, page: PageId) {
+        self.inner.drop_page(page);
+    }
+
+    fn open_from(&mut self, full: &[PageId], sliding: &[PageId]) -> SequenceId {
+        self.inner.open_from(full, sliding)
+    }
+
+    fn truncate(&mut self, id: SequenceId, length: usize) {
+        self.inner.truncate(id, length);
+    }
+
+    fn write_page(&self, page: PageId, out: &mut Vec<u8>) {
+        self.inner.write_page(page, out);
+    }
+
+    fn read_page(&mut self, kind: AttentionKind, bytes: &[u8]) -> Option<PageId> {
+        self.inner.read_page(kind, bytes)
+    }
+
+    fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {
+        self.inner.forward(batch, logits)?;
+        let dictation = self.dictation.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(text) = dictation.as_deref() else { return Ok(()) };
+        let mut rows = logits.chunks_exact_mut(self.inner.config().vocabulary_size);
+        for span in batch {
+            let end = self.inner.sequence_length(span.sequence);
+            let count = match span.wanted {
+                Wanted::None => 0,
+                Wanted::Last => 1,
+                Wanted::All => span.ids.len(),
+            };
+            for (position, row) in (end + 1 - count..=end).zip(&mut rows) {
+                if let Some(logit) = text.get(position).and_then(|&id| row.get_mut(id as usize)) {
+                    *logit = DICTATED_LOGIT;
+                }
+            }
+        }
+        Ok(())
+    }
+}
