@@ -1,5 +1,5 @@
-//! Time of attention at the shape of gpt-oss-20b: `attention_speed [POSITIONS] [PROMPT] [THREADS] [LAYERS] [ISA] [f32|bf16]
-//! [SECONDS]`.
+//! Time of attention at the shape of gpt-oss-20b: `attention_speed [POSITIONS] [PROMPT] [THREADS] [LAYERS] [ISA]
+//! [f32|bf16|q8] [SECONDS]`.
 //!
 //! Half of the layers see everything, half a window of 128. Measures a token after POSITIONS, and a prompt of PROMPT tokens at
 //! once and the appending of its keys and values, by the clock and by the processor time of all threads (waiting workers spin
@@ -38,8 +38,12 @@ fn main() {
     let isa = arguments
         .get(4)
         .map_or(IsaKind::best(), |name| IsaKind::available().into_iter().find(|kind| kind.name() == name).unwrap());
-    let precision =
-        if arguments.get(5).is_some_and(|name| name == "f32") { KvPrecision::F32 } else { KvPrecision::BF16 };
+    let precision = match arguments.get(5).map_or("bf16", String::as_str) {
+        "f32" => KvPrecision::F32,
+        "bf16" => KvPrecision::BF16,
+        "q8" => KvPrecision::Q8,
+        name => panic!("{name} is not a precision"),
+    };
     let least_seconds = arguments.get(6).map_or(0.2, |text| text.parse().unwrap());
     let sinks = (0..HEADS).map(|head| (head % 5) as f32 - 2.0).collect();
     let bench = Bench { cpu: Cpu::new(isa, threads).unwrap(), precision, sinks, least_seconds };
