@@ -33,10 +33,9 @@ pub(super) unsafe fn append(rows: &Rows) {
         let key = unsafe { std::slice::from_raw_parts(rows.keys.add(row * rows.stride), dim) };
         let scale = byte_vector::round(key, bytes);
         key_scales[scale_place.clone()].copy_from_slice(&scale.to_ne_bytes());
-        let half = &mut keys[slot / HALF * HALF * dim..];
-        for (pair, two) in bytes.as_chunks::<2>().0.iter().enumerate() {
-            let place = (pair * HALF + slot % HALF) * 2;
-            (half[place], half[place + 1]) = (two[0] as u8, two[1] as u8);
+        let lines = keys[slot / HALF * HALF * dim..].as_chunks_mut::<{ 2 * HALF }>().0;
+        for (line, two) in lines.iter_mut().zip(bytes.as_chunks::<2>().0) {
+            (line[slot % HALF * 2], line[slot % HALF * 2 + 1]) = (two[0] as u8, two[1] as u8);
         }
         // SAFETY: as for the key.
         let value = unsafe { std::slice::from_raw_parts(rows.values.add(row * rows.stride), dim) };
@@ -45,8 +44,9 @@ pub(super) unsafe fn append(rows: &Rows) {
         for (tile, columns) in bytes.chunks(HALF).enumerate() {
             let width = (padded_dim - tile * HALF).min(HALF);
             let from = tile * HALF * BLOCK_POSITIONS + slot / 2 * width * 2 + slot % 2;
-            for (to, &byte) in values[from..].iter_mut().step_by(2).zip(columns) {
-                *to = byte as u8;
+            let places = &mut values[from..from + 2 * columns.len() - 1];
+            for (to, &byte) in places.chunks_mut(2).zip(columns) {
+                to[0] = byte as u8;
             }
         }
     }

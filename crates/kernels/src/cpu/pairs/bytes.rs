@@ -8,18 +8,36 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::attend::{Cache, Head, Scratch, WeightRow};
-use super::registers::{Product, ask, exp2};
+use super::registers::{HALF, Product, ask, exp2};
 use super::{Element, Job};
 
 /// A cache of bytes with scales.
 pub(super) struct Bytes;
 
-/// Values are brought to integers below `2^BITS` in magnitude.
-const BITS: f32 = 15.0;
+/// Queries are brought to integers below `2^QUERY_BITS` in magnitude.
+const QUERY_BITS: f32 = 15.0;
+
+/// Weights to integers up to `2^WEIGHT_BITS`, of which the lower half of 32 bits is all that there is.
+const WEIGHT_BITS: f32 = 14.0;
 
 /// Least exponent that values are relative to, so that scales are ordinary numbers. What lies below it by as much as integers have
 /// bits counts as nothing.
 const EXPONENT_MIN: f32 = -100.0;
+
+/// A line of 16-bit numbers, aligned as one.
+#[repr(align(64))]
+struct Line([u16; 32]);
+
+/// Which halves of 32 integers of 32 bits are kept.
+static LOWER_HALVES: Line = {
+    let mut places = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        places[i] = 2 * i as u16;
+        i += 1;
+    }
+    Line(places)
+};
 
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the instruction set and pointers are as the trait requires")]
 impl Product for Bytes {
@@ -45,7 +63,9 @@ impl Product for Bytes {
 
     #[inline(always)]
     unsafe fn add_pairs(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_dpwssd_epi32(sum, a, b) }
+        // No sum is large enough to be saturated. Without saturation the compiler would make two instructions of this one, so that the
+        // sums wait less for one another, which they don't here: scores then take half as long again.
+        unsafe { _mm512_dpwssds_epi32(sum, a, b) }
     }
 
     #[inline(always)]
@@ -86,11 +106,13 @@ impl Cache for Bytes {
                 greatest = _mm512_max_epu32(greatest, magnitudes(values(i)));
             }
             let greatest = _mm512_reduce_max_epu32(greatest);
-            let exponent = exponent_above(greatest);
+            let (up, down) = powers(exponent_above(greatest), QUERY_BITS);
             for i in (0..dim).step_by(16) {
-                _mm256_storeu_si256(to.add(i).cast(), to_integers(values(i), exponent));
+                // What rounds to `2^QUERY_BITS` becomes one less.
+                let integers = _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(_mm512_mul_ps(values(i), up)));
+                _mm256_storeu_si256(to.add(i).cast(), integers);
             }
-            if f32::from_bits(greatest).is_finite() { scale_of_integers(factor, exponent) } else { f32::NAN }
+            if f32::from_bits(greatest).is_finite() { factor * down } else { f32::NAN }
         }
     }
 
@@ -103,26 +125,31 @@ impl Cache for Bytes {
         value_scales: *const f32,
         row: &WeightRow,
     ) {
-        let vectors = if ALL { 0..4 } else { 2 * halves.start..2 * halves.end };
+        let halves = if ALL { 0..2 } else { halves };
         // SAFETY: as required.
         unsafe {
             let mut total = _mm512_load_ps(row.total);
             let mut greatest = _mm512_setzero_si512();
+            // None is negative, so that their patterns are ordered as they are, NaN last.
             let mut scaled = [_mm512_setzero_ps(); 4];
-            for v in vectors.clone() {
+            for v in 2 * halves.start..2 * halves.end {
                 let weight = exp2(_mm512_sub_ps(score(v), base));
                 total = _mm512_add_ps(total, weight);
                 // Scales of what is not seen may be NaN, and must not count among the greatest.
                 let mask = if ALL { u16::MAX } else { (seen >> (v * 16)) as u16 };
                 scaled[v] = _mm512_maskz_mul_ps(mask, weight, _mm512_load_ps(value_scales.add(v * 16)));
-                greatest = _mm512_max_epu32(greatest, magnitudes(scaled[v]));
+                greatest = _mm512_max_epu32(greatest, _mm512_castps_si512(scaled[v]));
             }
             _mm512_store_ps(row.total, total);
-            let exponent = exponent_above(_mm512_reduce_max_epu32(greatest));
-            for v in vectors {
-                _mm256_store_si256(row.weights.add(v * 16).cast(), to_integers(scaled[v], exponent));
+            let (up, down) = powers(exponent_above(_mm512_reduce_max_epu32(greatest)), WEIGHT_BITS);
+            let lower_halves = _mm512_load_si512(LOWER_HALVES.0.as_ptr().cast());
+            for half in halves {
+                let low = _mm512_cvtps_epi32(_mm512_mul_ps(scaled[2 * half], up));
+                let high = _mm512_cvtps_epi32(_mm512_mul_ps(scaled[2 * half + 1], up));
+                let integers = _mm512_permutex2var_epi16(low, lower_halves, high);
+                _mm512_store_si512(row.weights.add(half * HALF).cast(), integers);
             }
-            *row.scale = scale_of_integers(1.0, exponent);
+            *row.scale = down;
         }
     }
 
@@ -152,22 +179,13 @@ unsafe fn exponent_above(greatest: u32) -> __m512 {
     }
 }
 
-/// `value · 2^(BITS − exponent)` as integers of 16 bits, ties to even; what rounds to `2^BITS` becomes one less.
+/// `2^(bits − exponent)`, which makes integers of values, in all lanes; and its inverse.
 #[inline(always)]
-unsafe fn to_integers(values: __m512, exponent: __m512) -> __m256i {
+unsafe fn powers(exponent: __m512, bits: f32) -> (__m512, f32) {
     // SAFETY: only registers; the instruction set is the caller's.
     unsafe {
-        let scaled = _mm512_scalef_ps(values, _mm512_sub_ps(_mm512_set1_ps(BITS), exponent));
-        _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(scaled))
-    }
-}
-
-/// `factor` times what integers of [`to_integers`] are to be multiplied by.
-#[inline(always)]
-unsafe fn scale_of_integers(factor: f32, exponent: __m512) -> f32 {
-    // SAFETY: only registers; the instruction set is the caller's.
-    unsafe {
-        let power = _mm512_sub_ps(exponent, _mm512_set1_ps(BITS));
-        _mm512_cvtss_f32(_mm512_scalef_ps(_mm512_set1_ps(factor), power))
+        let (one, down) = (_mm512_set1_ps(1.0), _mm512_sub_ps(exponent, _mm512_set1_ps(bits)));
+        let up = _mm512_scalef_ps(one, _mm512_sub_ps(_mm512_setzero_ps(), down));
+        (up, _mm512_cvtss_f32(_mm512_scalef_ps(one, down)))
     }
 }
