@@ -24,6 +24,8 @@ mod bf16;
 #[cfg(target_arch = "x86_64")]
 mod bytes;
 #[cfg(target_arch = "x86_64")]
+mod cache;
+#[cfg(target_arch = "x86_64")]
 mod registers;
 mod split;
 

@@ -13,90 +13,13 @@ use std::ops::Range;
 
 use super::bf16::BF16;
 use super::bytes::Bytes;
-use super::registers::{HALF, Keys, Product, Queries, Weights, accumulate, exp2, score};
+use super::cache::{Before, Cache, Head, Scratch, WeightRow, seen};
+use super::registers::{HALF, Keys, Queries, Weights, accumulate, exp2, score};
 use super::{Element, Job, PART_BLOCKS, tile_queries};
 use crate::cpu::kv::BLOCK_POSITIONS;
 
 /// How far a score may pass the exponent that weights are relative to, in powers of two.
 const HEADROOM: f32 = 8.0;
-
-/// What a cache of pairs holds, and how queries and weights are rounded for it.
-///
-/// # Safety
-/// As for [`Product`].
-pub(super) trait Cache: Product {
-    const ELEMENT: Element;
-
-    /// Rounds a query of `dim` values times `factor` to 16 bits each, up to a whole vector with zeros; its scale.
-    unsafe fn round_query(from: *const f32, dim: usize, factor: f32, to: *mut u16) -> f32;
-
-    /// Writes the weights `2^(score − base)` of some halves of a block. `score` gives 16 at a time, −∞ for what is not `seen`; when
-    /// `ALL` are, all halves are asked for.
-    unsafe fn weigh<const ALL: bool>(
-        score: impl Fn(usize) -> __m512,
-        base: __m512,
-        halves: Range<usize>,
-        seen: u64,
-        value_scales: *const f32,
-        row: &WeightRow,
-    );
-
-    /// Adds the weighted values where one that some query must not see is not finite, so that even a weight of zero would make NaN of
-    /// it. Only for caches whose blocks say that.
-    unsafe fn add_one_by_one<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head);
-}
-
-/// Where one query's weights of a block go.
-pub(super) struct WeightRow {
-    /// 64 of 16 bits.
-    pub(super) weights: *mut u16,
-    /// What they are to be multiplied by, where they have a scale.
-    pub(super) scale: *mut f32,
-    /// 16 lanes that all weights are added up in.
-    pub(super) total: *mut f32,
-}
-
-/// Places in a job's working memory.
-pub(super) struct Scratch {
-    /// `[queries][padded_dim]`.
-    pub(super) sums: *mut f32,
-    /// `[queries][16]`: lanes of the weights' totals.
-    totals: *mut f32,
-    /// `[tile][64]`.
-    scores: *mut f32,
-    /// `[tile][64]` of 16 bits.
-    pub(super) weights: *mut u16,
-    /// `[tile]`.
-    weight_scales: *mut f32,
-    /// `[queries][padded_dim]` of 16 bits; with their scales they carry the factor log₂ e / sqrt(head_dim).
-    queries: *mut u16,
-    /// `[queries]`.
-    query_scales: *mut f32,
-    /// `[queries]`: whole exponents of two that the weights are relative to.
-    exponents: *mut f32,
-    /// `[queries][padded_dim]`, `[queries]`, `[queries]`: the same of all parts before, totals being one number each.
-    before: Before,
-}
-
-struct Before {
-    sums: *mut f32,
-    totals: *mut f32,
-    exponents: *mut f32,
-}
-
-/// One head's part of a block.
-pub(super) struct Head {
-    keys: *const u8,
-    pub(super) values: *const u8,
-    /// 64 of the keys, then 64 of the values, where the cache has scales.
-    scales: *const f32,
-    /// Where there are scales, these say what is not finite.
-    finite: bool,
-    /// From here to the same place of the next block that the job reads, in bytes; it is fetched meanwhile.
-    ahead: isize,
-    /// The block's first position.
-    pub(super) start: usize,
-}
 
 /// Computes a [`Job`] over bf16.
 ///
@@ -258,16 +181,6 @@ unsafe fn begin<C: Cache>(job: &Job<'_>, scratch: &Scratch, padded_count: usize,
     }
 }
 
-/// Which positions of a block a query sees; an empty range when none.
-#[inline(always)]
-pub(super) fn seen(job: &Job<'_>, query: usize, block_start: usize) -> Range<usize> {
-    // Queries that only fill the tile do as the last real one does.
-    let position = job.position + (query / job.group).min(job.rows - 1);
-    let first = job.window.map_or(0, |window| (position + 1).saturating_sub(window));
-    let place = |position: usize| position.saturating_sub(block_start).min(BLOCK_POSITIONS);
-    place(first)..place(position + 1)
-}
-
 /// Adds what a tile of queries sees of a block.
 #[inline(always)]
 unsafe fn add_block<C: Cache, const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head) {
@@ -305,6 +218,7 @@ unsafe fn add_block<C: Cache, const TILE: usize>(job: &Job<'_>, scratch: &Scratc
             let below = |end: usize| if end == 64 { u64::MAX } else { (1u64 << end) - 1 };
             weigh::<C, false>(job, scratch, (tile, q), head, halves.clone(), below(end) & !below(start));
         }
+        C::round_weights::<TILE>(scratch.scores, halves, scratch.weights, scratch.weight_scales);
         if !all_seen && !head.finite {
             C::add_one_by_one::<TILE>(job, scratch, tile, head);
             return;
@@ -337,14 +251,14 @@ unsafe fn weigh<C: Cache, const ALL: bool>(
     unsafe {
         let scores = scratch.scores.add(q * BLOCK_POSITIONS);
         let row = WeightRow {
+            scores,
             weights: scratch.weights.add(q * BLOCK_POSITIONS),
-            scale: scratch.weight_scales.add(q),
             total: scratch.totals.add((tile + q) * 16),
         };
         let exponent = scratch.exponents.add(tile + q);
         if !ALL && seen == 0 {
+            scores.add(halves.start * HALF).write_bytes(0, halves.len() * HALF);
             row.weights.add(halves.start * HALF).write_bytes(0, halves.len() * HALF);
-            *row.scale = 0.0;
             return;
         }
         let unseen = _mm512_set1_ps(f32::NEG_INFINITY);

@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::attend::{Cache, Head, Scratch, WeightRow, seen};
+use super::cache::{Cache, Head, Scratch, WeightRow, seen};
 use super::registers::{HALF, Product, ask, exp2};
 use super::{Element, Job};
 use crate::cpu::kv::BLOCK_POSITIONS;
@@ -100,6 +100,10 @@ impl Cache for BF16 {
             _mm512_store_ps(row.total, sum);
         }
     }
+
+    /// They are rounded already, and have no scales.
+    #[inline(always)]
+    unsafe fn round_weights<const TILE: usize>(_: *const f32, _: Range<usize>, _: *mut u16, _: *mut f32) {}
 
     #[cold]
     #[inline(never)]

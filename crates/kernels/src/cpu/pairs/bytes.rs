@@ -7,9 +7,10 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::attend::{Cache, Head, Scratch, WeightRow};
+use super::cache::{Cache, Head, Scratch, WeightRow};
 use super::registers::{HALF, Product, ask, exp2};
 use super::{Element, Job};
+use crate::cpu::kv::BLOCK_POSITIONS;
 
 /// A cache of bytes with scales.
 pub(super) struct Bytes;
@@ -129,27 +130,34 @@ impl Cache for Bytes {
         // SAFETY: as required.
         unsafe {
             let mut total = _mm512_load_ps(row.total);
-            let mut greatest = _mm512_setzero_si512();
-            // None is negative, so that their patterns are ordered as they are, NaN last.
-            let mut scaled = [_mm512_setzero_ps(); 4];
             for v in 2 * halves.start..2 * halves.end {
                 let weight = exp2(_mm512_sub_ps(score(v), base));
                 total = _mm512_add_ps(total, weight);
                 // Scales of what is not seen may be NaN, and must not count among the greatest.
                 let mask = if ALL { u16::MAX } else { (seen >> (v * 16)) as u16 };
-                scaled[v] = _mm512_maskz_mul_ps(mask, weight, _mm512_load_ps(value_scales.add(v * 16)));
-                greatest = _mm512_max_epu32(greatest, _mm512_castps_si512(scaled[v]));
+                let scaled = _mm512_maskz_mul_ps(mask, weight, _mm512_load_ps(value_scales.add(v * 16)));
+                _mm512_store_ps(row.scores.add(v * 16), scaled);
             }
             _mm512_store_ps(row.total, total);
-            let (up, down) = powers(exponent_above(_mm512_reduce_max_epu32(greatest)), WEIGHT_BITS);
-            let lower_halves = _mm512_load_si512(LOWER_HALVES.0.as_ptr().cast());
-            for half in halves {
-                let low = _mm512_cvtps_epi32(_mm512_mul_ps(scaled[2 * half], up));
-                let high = _mm512_cvtps_epi32(_mm512_mul_ps(scaled[2 * half + 1], up));
-                let integers = _mm512_permutex2var_epi16(low, lower_halves, high);
-                _mm512_store_si512(row.weights.add(half * HALF).cast(), integers);
+        }
+    }
+
+    /// For the whole tile, so that one row's greatest is found while others are rounded.
+    #[inline(always)]
+    unsafe fn round_weights<const TILE: usize>(
+        scores: *const f32,
+        halves: Range<usize>,
+        weights: *mut u16,
+        scales: *mut f32,
+    ) {
+        let first = halves.start * HALF;
+        // SAFETY: as required.
+        unsafe {
+            if halves.len() == 2 {
+                round_rows::<TILE, 2>(scores.add(first), weights.add(first), scales);
+            } else {
+                round_rows::<TILE, 1>(scores.add(first), weights.add(first), scales);
             }
-            *row.scale = down;
         }
     }
 
@@ -157,6 +165,31 @@ impl Cache for Bytes {
     #[inline(always)]
     unsafe fn add_one_by_one<const TILE: usize>(_: &Job<'_>, _: &Scratch, _: usize, _: &Head) {
         unreachable!("blocks of bytes are always finite");
+    }
+}
+
+/// [`Cache::round_weights`] for a number of halves that the compiler knows.
+#[inline(always)]
+unsafe fn round_rows<const TILE: usize, const HALVES: usize>(scores: *const f32, weights: *mut u16, scales: *mut f32) {
+    // SAFETY: the trait's.
+    unsafe {
+        let lower_halves = _mm512_load_si512(LOWER_HALVES.0.as_ptr().cast());
+        for q in 0..TILE {
+            let row = scores.add(q * BLOCK_POSITIONS);
+            let scaled: [[__m512; 2]; HALVES] =
+                std::array::from_fn(|half| [0, 16].map(|v| _mm512_load_ps(row.add(half * HALF + v))));
+            // None is negative, so that their patterns are ordered as they are, NaN last.
+            let greatest = scaled.as_flattened().iter().fold(_mm512_setzero_si512(), |greatest, &scaled| {
+                _mm512_max_epu32(greatest, _mm512_castps_si512(scaled))
+            });
+            let (up, down) = powers(exponent_above(_mm512_reduce_max_epu32(greatest)), WEIGHT_BITS);
+            for (half, scaled) in scaled.into_iter().enumerate() {
+                let [low, high] = scaled.map(|scaled| _mm512_cvtps_epi32(_mm512_mul_ps(scaled, up)));
+                let integers = _mm512_permutex2var_epi16(low, lower_halves, high);
+                _mm512_store_si512(weights.add(q * BLOCK_POSITIONS + half * HALF).cast(), integers);
+            }
+            *scales.add(q) = down;
+        }
     }
 }
 
