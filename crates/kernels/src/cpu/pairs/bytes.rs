@@ -15,11 +15,8 @@ use crate::cpu::kv::BLOCK_POSITIONS;
 /// A cache of bytes with scales.
 pub(super) struct Bytes;
 
-/// Queries are brought to integers below `2^QUERY_BITS` in magnitude.
-const QUERY_BITS: f32 = 15.0;
-
-/// Weights to integers up to `2^WEIGHT_BITS`, of which the lower half of 32 bits is all that there is.
-const WEIGHT_BITS: f32 = 14.0;
+/// What is below one becomes an integer of 16 bits when multiplied by this.
+const STEPS: f32 = 32767.0;
 
 /// Least exponent that values are relative to, so that scales are ordinary numbers. What lies below it by as much as integers have
 /// bits counts as nothing.
@@ -107,10 +104,9 @@ impl Cache for Bytes {
                 greatest = _mm512_max_epu32(greatest, magnitudes(values(i)));
             }
             let greatest = _mm512_reduce_max_epu32(greatest);
-            let (up, down) = powers(exponent_above(greatest), QUERY_BITS);
+            let (up, down) = steps(exponent_above(greatest));
             for i in (0..dim).step_by(16) {
-                // What rounds to `2^QUERY_BITS` becomes one less.
-                let integers = _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(_mm512_mul_ps(values(i), up)));
+                let integers = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(_mm512_mul_ps(values(i), up)));
                 _mm256_storeu_si256(to.add(i).cast(), integers);
             }
             if f32::from_bits(greatest).is_finite() { factor * down } else { f32::NAN }
@@ -182,7 +178,7 @@ unsafe fn round_rows<const TILE: usize, const HALVES: usize>(scores: *const f32,
             let greatest = scaled.as_flattened().iter().fold(_mm512_setzero_si512(), |greatest, &scaled| {
                 _mm512_max_epu32(greatest, _mm512_castps_si512(scaled))
             });
-            let (up, down) = powers(exponent_above(_mm512_reduce_max_epu32(greatest)), WEIGHT_BITS);
+            let (up, down) = steps(exponent_above(_mm512_reduce_max_epu32(greatest)));
             for (half, scaled) in scaled.into_iter().enumerate() {
                 let [low, high] = scaled.map(|scaled| _mm512_cvtps_epi32(_mm512_mul_ps(scaled, up)));
                 let integers = _mm512_permutex2var_epi16(low, lower_halves, high);
@@ -212,13 +208,12 @@ unsafe fn exponent_above(greatest: u32) -> __m512 {
     }
 }
 
-/// `2^(bits − exponent)`, which makes integers of values, in all lanes; and its inverse.
+/// What makes integers of 16 bits of values below `2^exponent`, in all lanes; and its inverse.
 #[inline(always)]
-unsafe fn powers(exponent: __m512, bits: f32) -> (__m512, f32) {
+unsafe fn steps(exponent: __m512) -> (__m512, f32) {
     // SAFETY: only registers; the instruction set is the caller's.
     unsafe {
-        let (one, down) = (_mm512_set1_ps(1.0), _mm512_sub_ps(exponent, _mm512_set1_ps(bits)));
-        let up = _mm512_scalef_ps(one, _mm512_sub_ps(_mm512_setzero_ps(), down));
-        (up, _mm512_cvtss_f32(_mm512_scalef_ps(one, down)))
+        let up = _mm512_scalef_ps(_mm512_set1_ps(STEPS), _mm512_sub_ps(_mm512_setzero_ps(), exponent));
+        (up, _mm512_cvtss_f32(_mm512_scalef_ps(_mm512_set1_ps(1.0 / STEPS), exponent)))
     }
 }
