@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Instant;
 
-use kernels::{DenseFormat, DenseMatrix, GateUp, HugeBytes, Mxfp4Matrix, Pool, measure};
+use kernels::{DenseFormat, DenseMatrix, GateUp, HugeBytes, KvPrecision, Mxfp4Matrix, Pool, measure};
 use model::{AttentionKind, Checkpoint, Model, Precision, SequenceId, Span, Wanted};
 use serde_json::{Value, json};
 
@@ -166,7 +166,11 @@ fn decode(
 /// Weights of one token and the keys and values that it looks at.
 fn bytes_per_token(checkpoint: &Checkpoint, precision: Precision, depth: usize) -> f64 {
     let config = &checkpoint.config;
-    let per_layer = kernels::Cpu::kv_bytes_per_position(config.kv_heads, config.head_dim, precision.kv());
+    let value_bytes = match precision {
+        Precision::Exact => KvPrecision::F32,
+        Precision::Default | Precision::DenseEight => KvPrecision::BF16,
+    };
+    let per_layer = kernels::Cpu::kv_bytes_per_position(config.kv_heads, config.head_dim, value_bytes);
     let positions: usize = (config.layers.iter())
         .map(|kind| match kind {
             AttentionKind::Full => depth,

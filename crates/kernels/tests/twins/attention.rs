@@ -9,21 +9,22 @@ use crate::random::Random;
 use crate::{assert_close, backends, compare, read, rows};
 
 /// The inputs of a layer's attention for one sequence.
-struct Case {
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
-    window: Option<usize>,
-    precision: KvPrecision,
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) window: Option<usize>,
+    pub(crate) precision: KvPrecision,
     /// Whether the scaled queries are bf16 values.
-    exact_queries: bool,
-    sinks: Vec<f32>,
+    pub(crate) exact_queries: bool,
+    pub(crate) sinks: Vec<f32>,
     /// `[positions, heads · head_dim]`.
-    queries: Vec<f32>,
+    pub(crate) queries: Vec<f32>,
     /// `[positions, kv_heads · head_dim]`.
-    keys: Vec<f32>,
+    pub(crate) keys: Vec<f32>,
     /// `[positions, kv_heads · head_dim]`.
-    values: Vec<f32>,
+    pub(crate) values: Vec<f32>,
 }
 
 /// How far results may be off, as a share of the greatest.
@@ -44,7 +45,11 @@ fn tolerance(isa: IsaKind, case: &Case) -> f32 {
 }
 
 impl Case {
-    fn new(random: &mut Random, (heads, kv_heads, head_dim): (usize, usize, usize), positions: usize) -> Self {
+    pub(crate) fn new(
+        random: &mut Random,
+        (heads, kv_heads, head_dim): (usize, usize, usize),
+        positions: usize,
+    ) -> Self {
         Self {
             heads,
             kv_heads,
@@ -69,13 +74,19 @@ impl Case {
     }
 
     /// `[positions, heads · head_dim]`, appended in chunks.
-    fn run<B: Backend>(&self, backend: &B, chunks: &[usize]) -> Vec<f32> {
+    pub(crate) fn run<B: Backend>(&self, backend: &B, chunks: &[usize]) -> Vec<f32> {
         self.run_after(backend, 0, chunks)
     }
 
     /// Runs the reference and every CPU backend, lets `check` look at each result, and compares with a tolerance of `least`
     /// or more.
-    fn compare(&self, what: &str, (past, chunks): (usize, &[usize]), least: f32, check: impl Fn(&str, &[f32])) {
+    pub(crate) fn compare(
+        &self,
+        what: &str,
+        (past, chunks): (usize, &[usize]),
+        least: f32,
+        check: impl Fn(&str, &[f32]),
+    ) {
         let what = format!("{what}, {}, {past} and {chunks:?} positions", self.what());
         let expected = self.run_after(&Reference, past, chunks);
         check(&what, &expected);
@@ -88,7 +99,7 @@ impl Case {
     }
 
     /// The same for the last `chunks` after positions whose queries nobody asks about.
-    fn run_after<B: Backend>(&self, backend: &B, past: usize, chunks: &[usize]) -> Vec<f32> {
+    pub(crate) fn run_after<B: Backend>(&self, backend: &B, past: usize, chunks: &[usize]) -> Vec<f32> {
         let &Self { heads, kv_heads, head_dim, window, precision, .. } = self;
         let shape = Attention { heads, kv_heads, head_dim, sinks: &self.sinks, window };
         let queries = rows(backend, &self.queries, heads * head_dim);
@@ -107,7 +118,7 @@ impl Case {
         read(backend, &out).split_off(past * heads * head_dim)
     }
 
-    fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         let Self { heads, kv_heads, head_dim, window, precision, .. } = self;
         format!("{heads}/{kv_heads} heads of {head_dim}, window {window:?}, {precision:?}")
     }
@@ -239,6 +250,8 @@ fn a_window_bounds_the_cache() {
     // A block of 64 positions holds a key of 18 and a value of 18 rounded up to 32.
     let block = 64 * (18 + 32) * 2;
     assert_eq!(Cpu::kv_bytes_per_position(1, 18, KvPrecision::BF16), (18 + 32) * 2);
+    // Bytes, and a scale of 4 bytes each for the key and the value.
+    assert_eq!(Cpu::kv_bytes_per_position(1, 18, KvPrecision::Q8), 18 + 32 + 2 * 4);
     assert_eq!((most(Some(128), 1), most(Some(1), 64), most(Some(1), 1)), (3 * block, 2 * block, block));
     for window in [None, Some(1), Some(8), Some(63), Some(64), Some(65), Some(128)] {
         for chunk in [1, 2, 63, 64, 65, 100, 512, 600] {
