@@ -17,7 +17,8 @@ pub(crate) fn round(x: &[f32], out: &mut [i8]) -> f32 {
     }
     let divisor = f64::from(greatest);
     for (to, &value) in out.iter_mut().zip(x) {
-        *to = (f64::from(value) * STEPS / divisor).round_ties_even() as i8;
+        // SAFETY: no magnitude is above the greatest's, which is finite, so that this is at most 127.
+        *to = unsafe { (f64::from(value) * STEPS / divisor).round_ties_even().to_int_unchecked::<i32>() } as i8;
     }
     (divisor / STEPS) as f32
 }

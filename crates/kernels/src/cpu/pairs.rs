@@ -166,16 +166,20 @@ impl Element {
             Self::Byte => 1,
         }
     }
+
+    /// Scales of one position of a head: of the key and of the value.
+    const fn scale_bytes(self) -> usize {
+        match self {
+            Self::BF16 => 0,
+            Self::Byte => 2 * size_of::<f32>(),
+        }
+    }
 }
 
 impl Shape {
     /// Bytes of one head in a block: keys, then values, then scales where there are any.
     const fn head_bytes(self, element: Element) -> usize {
-        let scales = match element {
-            Element::BF16 => 0,
-            Element::Byte => 2 * size_of::<f32>(),
-        };
-        BLOCK_POSITIONS * ((self.head_dim + self.padded_dim) * element.value_bytes() + scales)
+        BLOCK_POSITIONS * ((self.head_dim + self.padded_dim) * element.value_bytes() + element.scale_bytes())
     }
 }
 

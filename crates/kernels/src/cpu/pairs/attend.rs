@@ -14,7 +14,7 @@ use std::ops::Range;
 use super::bf16::BF16;
 use super::bytes::Bytes;
 use super::cache::{Before, Cache, Head, Scratch, WeightRow, seen};
-use super::registers::{HALF, Keys, Queries, Weights, accumulate, exp2, score};
+use super::registers::{HALF, Keys, Queries, Weights, accumulate, ask, exp2, score};
 use super::{Element, Job, PART_BLOCKS, tile_queries};
 use crate::cpu::kv::BLOCK_POSITIONS;
 
@@ -137,21 +137,28 @@ unsafe fn add_part(job: &Job<'_>, scratch: &Scratch, query: usize, is_first: boo
     }
 }
 
+/// A block's part of the job's head. Asks for the scales of the next: they are read all at once, and nobody else asks for them.
 #[inline(always)]
-fn head<C: Cache>(job: &Job<'_>, block: usize) -> Head {
+unsafe fn head<C: Cache>(job: &Job<'_>, block: usize) -> Head {
     let start = |block: usize| {
         let memory = job.blocks[block - job.dropped_blocks].memory.as_slice::<u8>();
         memory.as_ptr().wrapping_add(job.kv_head * job.shape.head_bytes(C::ELEMENT))
     };
     let keys = start(block);
     let next = start((block + 1).min(job.end_block - 1));
+    let ahead = (next as isize).wrapping_sub(keys as isize);
     let values = keys.wrapping_add(BLOCK_POSITIONS * job.shape.head_dim * C::VALUE_BYTES);
+    let scales = values.wrapping_add(BLOCK_POSITIONS * job.shape.padded_dim * C::VALUE_BYTES);
+    for line in (0..BLOCK_POSITIONS * C::ELEMENT.scale_bytes()).step_by(64) {
+        // SAFETY: the instruction set is the caller's.
+        unsafe { ask(scales.wrapping_add(line), ahead) };
+    }
     Head {
         keys,
         values,
-        scales: values.wrapping_add(BLOCK_POSITIONS * job.shape.padded_dim * C::VALUE_BYTES).cast(),
+        scales: scales.cast(),
         finite: C::ELEMENT == Element::Byte || job.blocks[block - job.dropped_blocks].finite[job.kv_head],
-        ahead: (next as isize).wrapping_sub(keys as isize),
+        ahead,
         start: block * BLOCK_POSITIONS,
     }
 }
