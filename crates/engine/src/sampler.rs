@@ -1,8 +1,11 @@
 //! Logits to a token: bias → penalties → temperature → top-k → min-p → top-p → choice. It must not know text or requests.
 
+mod scan;
+
 use std::collections::HashMap;
 
 use crate::sampling::Sampling;
+use scan::{greatest, log_sum_exp};
 
 /// Candidates that are sorted before the whole vocabulary is: top-p nearly always ends among them.
 const SORTED_FIRST: usize = 1024;
@@ -23,7 +26,7 @@ pub struct Sampler {
 pub struct Sampled {
     /// The token.
     pub id: u32,
-    /// Its natural log probability under the model's own logits, before any setting.
+    /// Its natural log probability under the model's own logits, before any setting; 0 for a token that was forced.
     pub logprob: f32,
 }
 
@@ -46,7 +49,12 @@ impl Sampler {
     /// # Panics
     /// When `logits` is empty.
     pub fn sample(&mut self, logits: &mut [f32]) -> Sampled {
-        let normalizer = log_sum_exp(logits);
+        let top = greatest(logits);
+        let normalizer = log_sum_exp(logits, logits[top as usize]);
+        if self.is_plain() {
+            self.note(top);
+            return Sampled { id: top, logprob: logits[top as usize] - normalizer };
+        }
         // Settings change logits in place, so the model's own value of each token they touch is kept aside.
         let own: HashMap<u32, f32> = self.touched().map(|id| (id, logits[id as usize])).collect();
         self.bias_and_penalize(logits);
@@ -60,11 +68,37 @@ impl Sampler {
             self.draw(logits)
         };
         let raw = own.get(&id).copied().unwrap_or(logits[id as usize]);
+        self.note(id);
+        Sampled { id, logprob: raw - normalizer }
+    }
+
+    /// Takes a token that was not chosen but forced.
+    pub(crate) fn force(&mut self, id: u32) -> Sampled {
+        self.note(id);
+        Sampled { id, logprob: 0.0 }
+    }
+
+    fn note(&mut self, id: u32) {
         *self.generated.entry(id).or_default() += 1;
         if self.sampling.repetition_penalty != 1.0 {
             *self.seen.entry(id).or_default() += 1;
         }
-        Sampled { id, logprob: raw - normalizer }
+    }
+
+    /// Whether the most likely token is taken as it is.
+    fn is_plain(&self) -> bool {
+        let Sampling {
+            temperature,
+            top_k,
+            presence_penalty,
+            frequency_penalty,
+            repetition_penalty,
+            ref logit_bias,
+            ..
+        } = self.sampling;
+        (temperature == 0.0 || top_k == 1)
+            && (presence_penalty, frequency_penalty, repetition_penalty) == (0.0, 0.0, 1.0)
+            && logit_bias.is_empty()
     }
 
     fn touched(&self) -> impl Iterator<Item = u32> {
@@ -112,22 +146,6 @@ impl Sampler {
         }
         choose(candidates.iter().copied(), draw)
     }
-}
-
-/// The first greatest of the finite logits.
-fn greatest(logits: &[f32]) -> u32 {
-    let finite = logits.iter().zip(0u32..).filter(|(logit, _)| logit.is_finite());
-    let best =
-        finite.fold((f32::NEG_INFINITY, 0), |best, (&logit, id)| if logit > best.0 { (logit, id) } else { best });
-    best.1
-}
-
-/// Of the finite logits.
-fn log_sum_exp(logits: &[f32]) -> f32 {
-    let top = logits[greatest(logits) as usize];
-    let finite = logits.iter().filter(|logit| logit.is_finite());
-    let sum: f64 = finite.map(|&logit| f64::from((logit - top).exp())).sum();
-    top + sum.ln() as f32
 }
 
 /// Heavier first; the lower id wins a tie.

@@ -1,8 +1,12 @@
 //! Every command and option, as clap reads them. It must not know what they do.
 
+mod bench;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use bench::{Api, BenchArguments, LoadArguments, Scenario};
 
 /// Runs OpenAI's gpt-oss models on your own hardware.
 #[derive(Parser)]
@@ -23,7 +27,7 @@ pub(crate) enum Command {
     /// Show a model's architecture, tensors and planned memory, without running it.
     Inspect(InspectArguments),
     /// Measure the speed of this machine and of models on it.
-    Bench(BenchArguments),
+    Bench(Box<BenchArguments>),
     /// Compute the logits of given token ids and write them as safetensors.
     Logits(LogitsArguments),
     /// Text to token ids.
@@ -217,45 +221,6 @@ pub(crate) struct LogitsArguments {
     pub(crate) default_precision: bool,
     #[command(flatten)]
     pub(crate) compute: ComputeArguments,
-}
-
-#[derive(Args)]
-pub(crate) struct BenchArguments {
-    /// Models to measure.
-    #[arg(required_unless_present = "machine")]
-    pub(crate) models: Vec<PathBuf>,
-    /// Measure what the machine can do at best: reading memory, and each dot product.
-    #[arg(long)]
-    pub(crate) machine: bool,
-    /// With --machine: read this file's mapping, too [default: the first model's first file].
-    #[arg(long, value_name = "PATH", requires = "machine")]
-    pub(crate) file: Option<PathBuf>,
-    /// Memory that is read to measure its speed; must be many times the processor's cache.
-    #[arg(long, default_value_t = 1024, value_name = "MIB")]
-    pub(crate) memory_mib: usize,
-    /// Lengths of prompts.
-    #[arg(long, default_value = "512", value_name = "TOKENS,…", value_delimiter = ',')]
-    pub(crate) prompt: Vec<usize>,
-    /// Tokens that stand in the context before decoding is measured.
-    #[arg(long, default_value = "0", value_name = "TOKENS,…", value_delimiter = ',')]
-    pub(crate) depth: Vec<usize>,
-    /// Also decode so many sequences at once, from an empty context.
-    #[arg(long, value_name = "SEQUENCES,…", value_delimiter = ',')]
-    pub(crate) batch: Vec<usize>,
-    /// Tokens decoded per run and sequence; each run goes on where the last one ended.
-    #[arg(long, default_value_t = 32, value_name = "TOKENS")]
-    pub(crate) decode: usize,
-    /// Runs; the one in the middle counts.
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub(crate) runs: usize,
-    /// Write JSON to this file (- prints it instead of the table).
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) compute: ComputeArguments,
-    /// Compute in f32 throughout, as the reference does.
-    #[arg(long)]
-    pub(crate) exact: bool,
 }
 
 /// Where the vocabulary comes from.

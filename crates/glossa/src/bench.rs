@@ -1,6 +1,7 @@
-//! `glossa bench`: how fast this machine is at best, and how fast models run on it. Speeds are told, never judged.
+//! `glossa bench`: how fast this machine is at best, how fast models run on it, and how they serve. Speeds are told, never judged.
 
 mod limits;
+mod load;
 mod machine;
 mod speed;
 mod tokens;
@@ -8,7 +9,7 @@ mod tokens;
 use std::io::{Write, stdout};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::arguments::BenchArguments;
 use crate::console::{Progress, json_line};
@@ -18,8 +19,10 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<(), Error> {
     check(arguments)?;
     let mut progress = Progress::new();
     let limits = if arguments.machine { Some(limits::measure(arguments, &mut progress)?) } else { None };
+    let is_load = !arguments.load.scenarios.is_empty();
+    let load = if is_load { Some(load::measure(arguments, &mut progress)?) } else { None };
     let mut models = Vec::new();
-    for path in &arguments.models {
+    for path in arguments.models.iter().filter(|_| !is_load) {
         models.push(speed::measure(path, arguments, &mut progress)?);
     }
     progress.clear();
@@ -28,24 +31,28 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<(), Error> {
         "machine": machine::describe(),
         "limits": limits.as_ref().map(limits::Limits::json),
         "models": models.iter().map(speed::Speed::json).collect::<Vec<_>>(),
+        "load": load.as_ref().map(load::Load::json),
     });
-    match arguments.json.as_deref() {
-        Some(path) if path == Path::new("-") => return Ok(writeln!(stdout().lock(), "{}", json_line(&report))?),
-        Some(path) => write(path, &report)?,
-        None => {}
+    if let Some((path, load)) = arguments.load.svg.as_deref().zip(load.as_ref()) {
+        write(path, &load.svg())?;
     }
     let mut out = stdout().lock();
-    if let Some(limits) = &limits {
-        write!(out, "{limits}")?;
+    let json = json_line(&report) + "\n";
+    if arguments.json.as_deref() == Some(Path::new("-")) {
+        out.write_all(json.as_bytes())?;
+    } else {
+        if let Some(path) = &arguments.json {
+            write(path, &json)?;
+        }
+        limits.iter().try_for_each(|limits| write!(out, "{limits}"))?;
+        models.iter().try_for_each(|model| write!(out, "{model}"))?;
+        load.iter().try_for_each(|load| out.write_all(load.table().as_bytes()))?;
     }
-    for model in &models {
-        write!(out, "{model}")?;
-    }
-    Ok(())
+    load.as_ref().map_or(Ok(()), load::Load::check)
 }
 
-fn write(path: &Path, report: &Value) -> Result<(), Error> {
-    std::fs::write(path, json_line(report) + "\n").map_err(|source| Error::Write { path: path.to_owned(), source })
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(path, text).map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
 /// Refuses numbers that measure nothing, before minutes are spent.
@@ -59,7 +66,8 @@ fn check(arguments: &BenchArguments) -> Result<(), Error> {
     within("decode", *decode, 1 << 20)?;
     within("runs", *runs, 1000)?;
     prompt.iter().try_for_each(|&tokens| within("prompt", tokens, 1 << 20))?;
-    batch.iter().try_for_each(|&sequences| within("batch", sequences, 1024))
+    batch.iter().try_for_each(|&sequences| within("batch", sequences, 1024))?;
+    load::check(arguments)
 }
 
 /// Of all runs the one in the middle.

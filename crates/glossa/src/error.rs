@@ -47,6 +47,24 @@ pub(crate) enum Error {
     LogitBias { given: String },
     #[error("--{name} {found}: expected {expected}")]
     Option { name: &'static str, found: String, expected: String },
+    #[error(
+        "{model}: the kernels for {isa} compute something else than the portable ones ({deviation:.1} % off, at most {tolerance} expected), so nothing is served; try --isa with another one, and report this with `glossa bench --machine`"
+    )]
+    SelfTest { model: String, isa: &'static str, deviation: f64, tolerance: f64 },
+    #[error(
+        "serving needs {planned}, the machine has {machine}: weights {weights}, keys and values {keys_and_values}; lower --kv-mib, or use --dense-weights q8 or a smaller model"
+    )]
+    Memory { planned: String, machine: String, weights: String, keys_and_values: String },
+    /// A server that is compared with.
+    #[error("{url}: {what}; {advice}")]
+    Server { url: String, what: String, advice: &'static str },
+    #[error("a client's thread cannot start: {source}; ask for fewer --clients or --soak-clients")]
+    ClientThread { source: std::io::Error },
+    /// A client's thread has panicked, whose own message stands above.
+    #[error("a client's thread has stopped; report this")]
+    ClientStopped,
+    #[error("after the load not everything is as it should be: {first}; {count} finding(s) stand in the report")]
+    Findings { count: usize, first: String },
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
     /// Ctrl-C; what was generated has been shown.

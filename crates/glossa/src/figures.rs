@@ -32,6 +32,8 @@ pub(crate) fn reason_code(reason: FinishReason) -> &'static str {
         FinishReason::Stop(_) => "stop",
         FinishReason::Length => "length",
         FinishReason::Context => "context",
+        FinishReason::Memory => "memory",
+        FinishReason::Deadline => "deadline",
         FinishReason::Cancelled => "cancelled",
     }
 }
@@ -42,6 +44,8 @@ fn reason(reason: FinishReason) -> &'static str {
         FinishReason::Stop(_) => "stop",
         FinishReason::Length => "length: --max-tokens reached",
         FinishReason::Context => "context full",
+        FinishReason::Memory => "memory for keys and values full",
+        FinishReason::Deadline => "deadline passed",
         FinishReason::Cancelled => "interrupted",
     }
 }

@@ -14,6 +14,7 @@ use crate::arguments::PackArguments;
 use crate::console::say;
 use crate::error::Error;
 use crate::loading;
+use crate::self_test;
 
 /// `glossa pack`.
 pub(crate) fn run(arguments: &PackArguments) -> Result<(), Error> {
@@ -30,6 +31,12 @@ pub(crate) fn run(arguments: &PackArguments) -> Result<(), Error> {
     let bytes = model::pack(Checkpoint::open(&arguments.model)?, threads, precision, &path)?;
     let gigabytes = bytes as f64 * 1e-9;
     writeln!(out, "{}: {gigabytes:.2} GB, packed in {:.1} s", path.display(), started.elapsed().as_secs_f64())?;
+    if arguments.out.is_none() {
+        out.flush()?;
+        let started = Instant::now();
+        self_test::write(&arguments.model, threads, precision)?;
+        writeln!(out, "check for the start of a server: computed in {:.1} s", started.elapsed().as_secs_f64())?;
+    }
     Ok(out.flush()?)
 }
 
@@ -73,8 +80,13 @@ fn open(path: &Path) -> (PackStore, Arc<AtomicUsize>) {
     }
 }
 
+/// Whether packed weights lie beside a model.
+pub(crate) fn has_pack(model: &Path, precision: Precision) -> bool {
+    beside(model, precision).exists()
+}
+
 /// Where the packed weights of a model lie: in its folder, or beside its file.
-fn beside(model: &Path, precision: Precision) -> PathBuf {
+pub(crate) fn beside(model: &Path, precision: Precision) -> PathBuf {
     let name = match precision {
         Precision::Exact | Precision::Default => "glossa-published.pack",
         Precision::DenseEight => "glossa-q8.pack",

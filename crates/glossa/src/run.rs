@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use engine::{Engine, Event, Finish, FinishReason, Job, Limits, Sampling};
+use engine::{Drafts, Engine, Event, Finish, FinishReason, Job, Limits, Sampling};
 use harmony::{
     Collector, Conversation, DeveloperContent, Parser, ReasoningEffort, Renderer, Role, SystemContent, TextStream,
     Vocabulary,
@@ -55,13 +55,13 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     let ids =
         if arguments.raw { vocabulary.encode_with_specials(&prompt) } else { render(arguments, &vocabulary, prompt)? };
     let precision = loading::precision(arguments.exact, arguments.compute.dense_weights)?;
-    let limits = Limits {
-        context_tokens: context_tokens(arguments.context, checkpoint.config.context_length)?,
-        chunk_tokens: arguments.compute.chunk,
-    };
+    let context_tokens = context_tokens(arguments.context, checkpoint.config.context_length)?;
+    let limits = Limits::single(context_tokens, arguments.compute.chunk);
     let engine = Engine::new(packs::load(checkpoint, device, precision, named.path())?, limits)?;
     let loading_time = started.elapsed();
-    let job = Job { prompt: ids, sampling, stop_ids, tokens_max: arguments.max_tokens };
+    // Exact sums depend on how many rows are computed together, so a guess could change the answer by a rounding.
+    let drafts = if arguments.exact { Drafts::Off } else { Drafts::default() };
+    let job = Job { sampling, stop_ids, tokens_max: arguments.max_tokens, drafts, ..Job::new(ids) };
     let turn = generate(arguments, &engine, &vocabulary, job, &mut progress)?;
     if arguments.json {
         print_json(&turn, loading_time)?;
@@ -70,7 +70,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     }
     match turn.finish.reason {
         FinishReason::Cancelled => Err(Error::Interrupted),
-        FinishReason::Stop(_) | FinishReason::Length | FinishReason::Context => Ok(()),
+        FinishReason::Stop(_)
+        | FinishReason::Length
+        | FinishReason::Context
+        | FinishReason::Memory
+        | FinishReason::Deadline => Ok(()),
     }
 }
 
@@ -193,6 +197,7 @@ fn generate(
             Some(Event::PromptRead { done, total }) => {
                 progress.show(arguments.quiet, &format!("reading the prompt: {done} of {total} tokens …"));
             }
+            Some(Event::Guarded(_)) => {}
             Some(Event::Token(token)) => {
                 progress.clear();
                 answering.store(true, Ordering::Relaxed);

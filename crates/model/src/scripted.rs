@@ -137,13 +137,28 @@ impl Sequence {
         self.appended = ids.len();
     }
 
-    /// What the first `length` tokens say, as both layers remember them (FNV-1a).
+    /// What follows the first `length` tokens: mostly the token before the last seven, so that texts repeat themselves for a
+    /// while, and now and then something new.
+    fn answer(&self, length: usize, block_positions: usize, window: usize) -> u64 {
+        let said = self.said_by(length, block_positions, window);
+        match length.checked_sub(8) {
+            Some(back) if !said.is_multiple_of(8) => {
+                u64::from(self.full[back / block_positions].0[back % block_positions])
+            }
+            _ => said >> 3,
+        }
+    }
+
+    /// A number for the first `length` tokens, as both layers remember them (FNV-1a).
     fn said_by(&self, length: usize, block_positions: usize, window: usize) -> u64 {
         let at = |block: &Block, position: usize| u64::from(block.0[position % block_positions]);
         let full = (0..length).map(|position| at(&self.full[position / block_positions], position));
         let seen = length.saturating_sub(window)..length;
         let sliding = seen.map(|position| at(&self.sliding[position / block_positions - self.forgotten], position));
-        full.chain(sliding).fold(0xcbf2_9ce4_8422_2325, |hash, id| (hash ^ id).wrapping_mul(0x0100_0000_01b3))
+        let hash =
+            full.chain(sliding).fold(0xcbf2_9ce4_8422_2325_u64, |hash, id| (hash ^ id).wrapping_mul(0x0100_0000_01b3));
+        // The lowest bits know the lowest bits of the tokens alone.
+        hash >> 29
     }
 }
 
@@ -251,7 +266,7 @@ impl Model for Scripted {
             };
             for length in sequence.length + 1 - rows..=sequence.length {
                 let token = if self.script.is_empty() {
-                    sequence.said_by(length, block_positions, window) % self.config.vocabulary_size as u64
+                    sequence.answer(length, block_positions, window) % self.config.vocabulary_size as u64
                 } else {
                     u64::from(self.script[sequence.said.min(self.script.len() - 1)])
                 };

@@ -1,7 +1,6 @@
 //! Other engines, from their registry packages at fixed versions, each with a driver of ours that measures the same cases.
 //! It must not know what Glossa did.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use super::job::Job;
 use crate::error::{Error, Result};
+use crate::packages::{NativeBuild, Python, install_once, write};
 use crate::process::{output, run};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(super) struct Installed {
 }
 
 const NODE_LLAMA_VERSION: &str = "3.22.1";
+const IK_LLAMA_PACKAGE: &str = "ik-llama-cpp-python";
 const IK_LLAMA_VERSION: &str = "0.1.5";
 /// Its driver finds the package by where it lies itself.
 const LLAMA_DRIVER: &str = include_str!("peers/measure_llama.mjs");
@@ -58,8 +59,8 @@ impl Peer {
     pub(super) fn package(self, prebuilt: bool) -> String {
         match self {
             Self::LlamaCpp => format!("node-llama-cpp {NODE_LLAMA_VERSION} (npm)"),
-            Self::IkLlamaCpp if prebuilt => format!("ik-llama-cpp-python {IK_LLAMA_VERSION} (PyPI, wheel)"),
-            Self::IkLlamaCpp => format!("ik-llama-cpp-python {IK_LLAMA_VERSION} (PyPI, built here)"),
+            Self::IkLlamaCpp if prebuilt => format!("{IK_LLAMA_PACKAGE} {IK_LLAMA_VERSION} (PyPI, wheel)"),
+            Self::IkLlamaCpp => format!("{IK_LLAMA_PACKAGE} {IK_LLAMA_VERSION} (PyPI, built here)"),
         }
     }
 
@@ -78,34 +79,29 @@ impl Peer {
 
 fn install_with_npm(folder: &Path) -> Result<Installed> {
     let driver = folder.join("measure.mjs");
-    if !is_complete(folder) {
+    install_once(folder, || {
         write(&folder.join("package.json"), "{\"private\": true, \"type\": \"module\"}\n")?;
         let mut npm = Command::new("npm");
         npm.current_dir(folder).args(["install", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"]);
         npm.arg(format!("node-llama-cpp@{NODE_LLAMA_VERSION}"));
         npm.arg(format!("@node-llama-cpp/linux-x64@{NODE_LLAMA_VERSION}"));
-        run(&mut npm)?;
-        complete(folder)?;
-    }
+        run(&mut npm)
+    })?;
     write(&driver, LLAMA_DRIVER)?;
     Ok(Installed { peer: Peer::LlamaCpp, program: "node".into(), driver, shared: None })
 }
 
 fn install_with_pip(folder: &Path, prebuilt: bool) -> Result<Installed> {
-    let python = folder.join("bin").join("python");
+    let python = Python::at(folder);
     let driver = folder.join("measure.py");
-    if !is_complete(folder) {
-        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        let package = format!("ik-llama-cpp-python=={IK_LLAMA_VERSION}");
-        run(Command::new(&python).args(["-m", "pip", "install", "--only-binary", ":all:", &package]))?;
-        if !prebuilt {
-            build_ik_llama(folder, &package)?;
-        }
-        complete(folder)?;
-    }
+    install_once(folder, || {
+        python.make()?;
+        python.install(&[&format!("{IK_LLAMA_PACKAGE}=={IK_LLAMA_VERSION}")])?;
+        if prebuilt { Ok(()) } else { build_ik_llama(folder, &python) }
+    })?;
     write(&driver, IK_LLAMA_DRIVER)?;
     let shared = (!prebuilt).then(|| folder.join(BUILT_IK_LLAMA));
-    Ok(Installed { peer: Peer::IkLlamaCpp, program: python, driver, shared })
+    Ok(Installed { peer: Peer::IkLlamaCpp, program: python.program(), driver, shared })
 }
 
 /// The library of [`build_ik_llama`].
@@ -113,39 +109,17 @@ const BUILT_IK_LLAMA: &str = "build/src/libllama.so";
 
 /// Builds the library alone, for this processor, from the source package: building the whole package fails, since a script that
 /// its tools need is not in it.
-fn build_ik_llama(folder: &Path, package: &str) -> Result<()> {
-    let bin = folder.join("bin");
-    let source = folder.join("source");
-    let pip = |arguments: &[&str]| run(Command::new(bin.join("python")).args(["-m", "pip"]).args(arguments));
-    pip(&["install", "--only-binary", ":all:", "cmake", "ninja"])?;
-    let mut download = Command::new(bin.join("python"));
-    download.args(["-m", "pip", "download", "--no-deps", "--no-binary", ":all:", package, "--dest"]);
-    run(download.arg(&source))?;
-    let name = format!("ik_llama_cpp_python-{IK_LLAMA_VERSION}");
-    run(Command::new("tar").arg("xf").arg(source.join(format!("{name}.tar.gz"))).arg("-C").arg(&source))?;
+fn build_ik_llama(folder: &Path, python: &Python) -> Result<()> {
+    let source = python.source(IK_LLAMA_PACKAGE, IK_LLAMA_VERSION)?.join("vendor/ik_llama.cpp");
     let build = folder.join("build");
-    let mut configure = Command::new(bin.join("cmake"));
-    configure.arg("-S").arg(source.join(name).join("vendor/ik_llama.cpp")).arg("-B").arg(&build);
-    configure.args(["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON", "-DGGML_NATIVE=ON"]);
-    configure.arg(format!("-DCMAKE_MAKE_PROGRAM={}", bin.join("ninja").display()));
-    configure.args(["TESTS", "EXAMPLES", "SERVER"].map(|part| format!("-DLLAMA_BUILD_{part}=OFF")));
-    run(&mut configure)?;
-    run(Command::new(bin.join("cmake")).arg("--build").arg(&build).args(["--target", "llama", "ggml"]))
-}
-
-/// An installation that was broken off has no such file, and is done again.
-fn is_complete(folder: &Path) -> bool {
-    folder.join("complete").is_file()
-}
-
-fn complete(folder: &Path) -> Result<()> {
-    write(&folder.join("complete"), "")
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    let failed = |source| Error::file(path, source);
-    path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
-    fs::write(path, text).map_err(failed)
+    let settings = [
+        "GGML_NATIVE=ON",
+        "BUILD_SHARED_LIBS=ON",
+        "LLAMA_BUILD_TESTS=OFF",
+        "LLAMA_BUILD_EXAMPLES=OFF",
+        "LLAMA_BUILD_SERVER=OFF",
+    ];
+    python.build(&NativeBuild { source: &source, build: &build, settings: &settings, targets: &["llama", "ggml"] })
 }
 
 impl Installed {

@@ -46,7 +46,7 @@ impl<'a> Player<'a> {
         seed: u64,
     ) -> Result<Self> {
         let device = Device::Cpu { isa: IsaKind::best(), threads: 1 };
-        let limits = Limits { context_tokens: CONTEXT_TOKENS, chunk_tokens: CHUNK_TOKENS };
+        let limits = Limits::single(CONTEXT_TOKENS, CHUNK_TOKENS);
         Ok(Self {
             engine: Engine::new(model::load(checkpoint.clone(), device, Precision::Default)?, limits)?,
             stage: Stage { vocabulary, judge, renderer: Renderer::new(vocabulary)? },
@@ -63,14 +63,15 @@ impl<'a> Player<'a> {
     /// What the model writes behind a prompt, up to a stop token or the limit.
     fn write(&self, prompt: Vec<u32>, tokens_max: usize) -> Result<Vec<u32>> {
         let job = Job {
-            prompt,
             sampling: self.sampling.clone(),
             stop_ids: self.stop_ids.clone(),
             tokens_max: Some(tokens_max),
+            ..Job::new(prompt)
         };
         let mut tokens = Vec::new();
         for event in self.engine.submit(job)? {
             match event {
+                Event::Guarded(_) => {}
                 Event::Token(token) => tokens.push(token.id),
                 Event::Failed(error) => return Err(error.into()),
                 Event::PromptRead { .. } | Event::Finished(_) => {}

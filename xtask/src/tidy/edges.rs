@@ -10,7 +10,7 @@ type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
 const EDGES: &[Row] = &[
     ("kernels", &[], &[]),
     ("model", &["kernels"], &[]),
-    ("engine", &["model"], &[]),
+    ("engine", &["model"], &["kernels"]),
     ("harmony", &[], &[]),
     ("agent", &["engine", "harmony"], &[]),
     ("store", &[], &[]),

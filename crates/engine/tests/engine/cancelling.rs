@@ -108,8 +108,8 @@ fn dropping_the_engine_ends_every_job() {
 fn what_was_generated_is_read_after_the_engine_is_gone() {
     let (engine, _) = free(&[5, 6], limits(64, 16));
     let generation = engine.submit(engine::Job { tokens_max: Some(2), ..job(&[1]) }).unwrap();
-    // The next job begins only when the one before is done.
-    read(engine.submit(engine::Job { tokens_max: Some(0), ..job(&[1]) }).unwrap());
+    // The next job is generated only when the one before is done.
+    read(engine.submit(engine::Job { tokens_max: Some(1), ..job(&[1]) }).unwrap());
     drop(engine);
     let (ids, finish) = read(generation);
     assert_eq!((&ids[..], finish.reason), (&[5, 6][..], FinishReason::Length));

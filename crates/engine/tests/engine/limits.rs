@@ -44,7 +44,7 @@ fn no_tokens_cost_no_step() {
     assert_eq!(finish.reason, FinishReason::Length);
     assert_eq!((finish.prompt_tokens, finish.generated_tokens, finish.kv_bytes), (1, 0, 0));
     assert_eq!((finish.first_token, finish.decode), (None, None));
-    assert_eq!(settle(engine, &calls), [Call::Open, Call::Close]);
+    assert!(settle(engine, &calls).is_empty());
 }
 
 #[test]

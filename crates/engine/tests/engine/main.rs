@@ -4,7 +4,9 @@
 
 mod cancelling;
 mod limits;
+mod prefixes;
 mod prompt;
 mod settings;
+mod together;
 mod turns;
 mod watched;

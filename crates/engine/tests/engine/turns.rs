@@ -27,7 +27,7 @@ fn jobs_run_in_turn_and_know_nothing_of_each_other() {
     assert_balanced(&calls, 3);
     let begun = calls.iter().filter_map(|call| match call {
         Call::Forward(ids, _) if ids[0] < 5 => Some(ids[0]),
-        Call::Forward(..) | Call::Open | Call::Close => None,
+        Call::Forward(..) | Call::Open | Call::OpenFrom(_) | Call::Close => None,
     });
     assert_eq!(begun.collect::<Vec<_>>(), [1, 2, 3]);
 }

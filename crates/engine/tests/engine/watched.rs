@@ -3,8 +3,8 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use engine::{Engine, Event, Finish, Generation, Job, Limits, Sampling};
-use model::{AttentionKind, Error, Model, ModelConfig, Rope, Scripted, SequenceId, Span, Wanted};
+use engine::{Drafts, Engine, Event, Finish, Generation, Job, Limits};
+use model::{AttentionKind, Error, KvShape, Model, ModelConfig, PageId, Rope, Scripted, SequenceId, Span, Wanted};
 
 /// Ids below this exist.
 pub(crate) const VOCABULARY: usize = 32;
@@ -13,6 +13,8 @@ pub(crate) const VOCABULARY: usize = 32;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Call {
     Open,
+    /// From so many pages.
+    OpenFrom(usize),
     Close,
     Forward(Vec<u32>, Wanted),
 }
@@ -52,6 +54,39 @@ impl Model for Watched {
         self.inner.sequence_bytes(id)
     }
 
+    fn kv_shape(&self) -> KvShape {
+        self.inner.kv_shape()
+    }
+
+    fn kv_blocks_in_use(&self) -> usize {
+        self.inner.kv_blocks_in_use()
+    }
+
+    fn keep_page(&mut self, id: SequenceId, kind: AttentionKind, index: usize) -> Option<PageId> {
+        self.inner.keep_page(id, kind, index)
+    }
+
+    fn drop_page(&mut self, page: PageId) {
+        self.inner.drop_page(page);
+    }
+
+    fn open_from(&mut self, full: &[PageId], sliding: &[PageId]) -> SequenceId {
+        self.calls.lock().unwrap().push(Call::OpenFrom(full.len()));
+        self.inner.open_from(full, sliding)
+    }
+
+    fn truncate(&mut self, id: SequenceId, length: usize) {
+        self.inner.truncate(id, length);
+    }
+
+    fn write_page(&self, page: PageId, out: &mut Vec<u8>) {
+        self.inner.write_page(page, out);
+    }
+
+    fn read_page(&mut self, kind: AttentionKind, bytes: &[u8]) -> Option<PageId> {
+        self.inner.read_page(kind, bytes)
+    }
+
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {
         let calls = batch.iter().map(|span| Call::Forward(span.ids.to_vec(), span.wanted));
         self.calls.lock().unwrap().extend(calls);
@@ -63,11 +98,20 @@ impl Model for Watched {
 
 /// An engine over a script that is never held up, with the model's context as its own.
 pub(crate) fn free(script: &[u32], limits: Limits) -> (Engine, Calls) {
-    watched(script, limits, limits.context_tokens, Box::new(|_| Ok(())))
+    let context_length = limits.context_tokens;
+    watched(script, limits, context_length, Box::new(|_| Ok(())))
 }
 
 pub(crate) fn watched(script: &[u32], limits: Limits, context_length: usize, before: Before) -> (Engine, Calls) {
-    let config = ModelConfig {
+    let calls = Calls::default();
+    let inner = Scripted::new(config(context_length), script.to_vec());
+    let model = Watched { inner, calls: Arc::clone(&calls), steps: 0, before };
+    (Engine::new(Box::new(model), limits).unwrap(), calls)
+}
+
+/// The shape of a model that computes nothing.
+pub(crate) fn config(context_length: usize) -> ModelConfig {
+    ModelConfig {
         vocabulary_size: VOCABULARY,
         hidden_size: 2,
         intermediate_size: 2,
@@ -82,11 +126,7 @@ pub(crate) fn watched(script: &[u32], limits: Limits, context_length: usize, bef
         rms_norm_epsilon: 1e-5,
         rope: Rope { theta: 10_000.0, yarn: None },
         context_length,
-    };
-    let calls = Calls::default();
-    let inner = Scripted::new(config, script.to_vec());
-    let model = Watched { inner, calls: Arc::clone(&calls), steps: 0, before };
-    (Engine::new(Box::new(model), limits).unwrap(), calls)
+    }
 }
 
 /// Holds the model at every step until the test lets it go on.
@@ -123,11 +163,11 @@ impl Gate {
 }
 
 pub(crate) fn limits(context_tokens: usize, chunk_tokens: usize) -> Limits {
-    Limits { context_tokens, chunk_tokens }
+    Limits::single(context_tokens, chunk_tokens)
 }
 
 pub(crate) fn job(prompt: &[u32]) -> Job {
-    Job { prompt: prompt.to_vec(), sampling: Sampling::default(), stop_ids: Vec::new(), tokens_max: None }
+    Job { drafts: Drafts::Off, ..Job::new(prompt.to_vec()) }
 }
 
 /// Reads a generation to its end, which must be a finish: the tokens, and the finish.
@@ -137,6 +177,7 @@ pub(crate) fn read(generation: Generation) -> (Vec<u32>, Finish) {
         assert!(finish.is_none(), "{event:?} follows the end");
         match event {
             Event::PromptRead { .. } => assert!(ids.is_empty(), "the prompt is read before the first token"),
+            Event::Guarded(_) => {}
             Event::Token(token) => ids.push(token.id),
             Event::Finished(finished) => finish = Some(finished),
             Event::Failed(error) => panic!("{error}"),

@@ -7,17 +7,19 @@ use std::fmt;
 use std::path::Path;
 use std::time::Instant;
 
-use kernels::{DenseFormat, DenseMatrix, GateUp, HugeBytes, KvPrecision, Mxfp4Matrix, Pool, measure};
+use kernels::{GateUp, HugeBytes, Mxfp4Matrix, Pool, measure};
 use model::{AttentionKind, Checkpoint, Model, Precision, SequenceId, Span, Wanted};
 use serde_json::{Value, json};
 
 use super::tokens::Ids;
-use super::{limits, machine, median};
+use super::{limits, median};
 use crate::arguments::BenchArguments;
 use crate::console::Progress;
 use crate::error::Error;
 use crate::loading;
+use crate::memory;
 use crate::packs;
+use crate::plan::{dense_bytes, kv_precision};
 
 /// What a model did.
 pub(super) struct Speed {
@@ -102,7 +104,7 @@ pub(super) fn measure(path: &Path, arguments: &BenchArguments, progress: &mut Pr
         work: Work::of(&plan, precision),
         prefills,
         decodes,
-        peak_resident_bytes: machine::peak_resident_bytes().map(|peak| peak.saturating_sub(probe_bytes)),
+        peak_resident_bytes: memory::peak_resident_bytes().map(|peak| peak.saturating_sub(probe_bytes)),
     })
 }
 
@@ -166,11 +168,7 @@ fn decode(
 /// Weights of one token and the keys and values that it looks at.
 fn bytes_per_token(checkpoint: &Checkpoint, precision: Precision, depth: usize) -> f64 {
     let config = &checkpoint.config;
-    let value_bytes = match precision {
-        Precision::Exact => KvPrecision::F32,
-        Precision::Default | Precision::DenseEight => KvPrecision::BF16,
-    };
-    let per_layer = kernels::Cpu::kv_bytes_per_position(config.kv_heads, config.head_dim, value_bytes);
+    let per_layer = kernels::Cpu::kv_bytes_per_position(config.kv_heads, config.head_dim, kv_precision(precision));
     let positions: usize = (config.layers.iter())
         .map(|kind| match kind {
             AttentionKind::Full => depth,
@@ -185,7 +183,8 @@ impl Work {
         let config = &checkpoint.config;
         let chosen = config.experts_per_token as f64 / config.experts as f64;
         let unembedding = &checkpoint.unembedding;
-        let mut work = Self { weight_bytes_per_token: dense_bytes(unembedding, precision), macs_per_prompt_token: 0.0 };
+        let mut work =
+            Self { weight_bytes_per_token: dense_bytes(unembedding, precision) as f64, macs_per_prompt_token: 0.0 };
         let mut expert = |matrix: &Mxfp4Matrix| {
             work.weight_bytes_per_token += (matrix.blocks.len() + matrix.scales.len()) as f64 * chosen;
             work.macs_per_prompt_token += (matrix.experts * matrix.rows * matrix.columns) as f64 * chosen;
@@ -199,19 +198,11 @@ impl Work {
         }
         for layer in &checkpoint.layers {
             for matrix in [&layer.query, &layer.key, &layer.value, &layer.output, &layer.router] {
-                work.weight_bytes_per_token += dense_bytes(matrix, precision);
+                work.weight_bytes_per_token += dense_bytes(matrix, precision) as f64;
                 work.macs_per_prompt_token += (matrix.rows * matrix.columns) as f64;
             }
         }
         work
-    }
-}
-
-/// Bytes of a dense matrix as it is computed with.
-fn dense_bytes(matrix: &DenseMatrix, precision: Precision) -> f64 {
-    match precision {
-        Precision::Exact | Precision::Default => matrix.bytes.len() as f64,
-        Precision::DenseEight => DenseFormat::Q8_0.row_bytes(matrix.columns) as f64 * matrix.rows as f64,
     }
 }
 

@@ -4,8 +4,10 @@
 
 mod bench;
 mod broken;
+mod load;
 mod logits;
 mod run;
+mod scripted_server;
 mod streams;
 mod text;
 mod train;

@@ -1,0 +1,101 @@
+//! Passes over all logits of a row, written so that the compiler can make vectors of them: a vocabulary has 200,000 of them, and
+//! every token costs these passes. It must not know settings.
+
+/// Logits per run: sums of a run are f32, of all runs f64.
+const RUN: usize = 64;
+
+/// The first greatest of the finite logits; token 0 where none is finite.
+pub(super) fn greatest(logits: &[f32]) -> u32 {
+    let mut best = (f32::NEG_INFINITY, 0);
+    for (index, run) in logits.chunks(RUN).enumerate() {
+        let top = run.iter().fold(f32::NEG_INFINITY, |top, &logit| top.max(finite(logit)));
+        if top > best.0 {
+            best = (top, index);
+        }
+    }
+    let start = best.1 * RUN;
+    let place = logits[start..].iter().position(|&logit| logit == best.0 && logit.is_finite());
+    place.map_or(0, |place| (start + place) as u32)
+}
+
+/// `ln Σ exp(logit)` over the finite logits, `top` being the greatest of them; within 1e-6 of the sum's own logarithm.
+pub(super) fn log_sum_exp(logits: &[f32], top: f32) -> f32 {
+    let sums = logits.chunks(RUN).map(|run| {
+        let mut lanes = [0.0_f32; 8];
+        let (eights, rest) = run.as_chunks::<8>();
+        for eight in eights {
+            for (lane, &logit) in lanes.iter_mut().zip(eight) {
+                *lane += exp(finite(logit) - top);
+            }
+        }
+        let rest: f32 = rest.iter().map(|&logit| exp(finite(logit) - top)).sum();
+        f64::from(lanes.iter().sum::<f32>() + rest)
+    });
+    top + sums.sum::<f64>().ln() as f32
+}
+
+/// Minus infinity for what is not finite.
+#[inline(always)]
+fn finite(logit: f32) -> f32 {
+    if logit.abs() < f32::INFINITY { logit } else { f32::NEG_INFINITY }
+}
+
+/// `exp(x)` for x ≤ 0 within 2e-7 of itself; 0 below −87 and for NaN.
+///
+/// 2^(x·log₂ e) as a whole power of two, put together from its bits, times a polynomial in what is left, |r| ≤ ½ (the Taylor series of
+/// 2^r to degree 7).
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    /// Added and taken off again, it rounds to a whole number.
+    const ROUNDER: f32 = 12_582_912.0;
+    const TAYLOR: [f32; 7] =
+        [1.525_273_4e-5, 1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265e-1, 6.931_472e-1];
+    let clamped = x.clamp(-87.0, 0.0);
+    let exponent = clamped * std::f32::consts::LOG2_E;
+    let shifted = exponent + ROUNDER;
+    let rest = exponent - (shifted - ROUNDER);
+    let polynomial = TAYLOR.iter().fold(0.0, |sum, coefficient| sum * rest + coefficient) * rest + 1.0;
+    let power = f32::from_bits(shifted.to_bits().wrapping_sub(ROUNDER.to_bits()).wrapping_add(127) << 23);
+    if x >= -87.0 { polynomial * power } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_near_the_real_one() {
+        for step in 0..87_000 {
+            let x = -step as f32 * 0.001;
+            let (found, expected) = (f64::from(exp(x)), f64::from(x).exp());
+            assert!((found / expected - 1.0).abs() < 1e-5 * (1.0 - f64::from(x) / 30.0), "{x}: {found} {expected}");
+        }
+        assert_eq!((exp(0.0), exp(f32::NEG_INFINITY), exp(f32::NAN)), (1.0, 0.0, 0.0));
+        for x in [-0.1_f32, -0.3, -0.5, -0.69, -1.0] {
+            assert!((f64::from(exp(x)) / f64::from(x).exp() - 1.0).abs() < 3e-7, "{x}");
+        }
+    }
+
+    #[test]
+    fn passes_equal_their_slow_twins() {
+        let mut state = 3_u32;
+        let mut logits: Vec<f32> = (0..1003)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / 1_000_000.0
+            })
+            .collect();
+        for broken in [None, Some(f32::NAN), Some(f32::INFINITY), Some(f32::NEG_INFINITY)] {
+            broken.into_iter().for_each(|value| logits[500] = value);
+            let finite = || logits.iter().zip(0..).filter(|(logit, _)| logit.is_finite());
+            let expected =
+                finite().fold((f32::NEG_INFINITY, 0), |best, (&x, i)| if x > best.0 { (x, i) } else { best });
+            assert_eq!(greatest(&logits), expected.1);
+            let sum: f64 = finite().map(|(&logit, _)| (f64::from(logit) - f64::from(expected.0)).exp()).sum();
+            let found = log_sum_exp(&logits, expected.0);
+            assert!((f64::from(found) - f64::from(expected.0) - sum.ln()).abs() < 1e-5);
+        }
+        assert_eq!(greatest(&[f32::NAN, f32::INFINITY]), 0);
+        assert_eq!(greatest(&[1.0, 5.0, 5.0]), 1, "the first of equals");
+    }
+}

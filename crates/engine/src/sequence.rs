@@ -1,0 +1,227 @@
+//! One job on its way: the tokens it holds, what was computed of them, and how it ends. It must not know other jobs.
+
+use std::time::Instant;
+
+use model::SequenceId;
+
+use crate::cache::Path;
+use crate::draft::StepCosts;
+use crate::generation::{Event, Finish, FinishReason, Reader};
+use crate::guard::{Guard, GuardReport};
+use crate::job::{Drafts, Job};
+use crate::sampler::{Sampled, Sampler};
+use crate::scheduler::View;
+use crate::speculation::Speculation;
+
+/// Tokens that a generating sequence may have to compute at once: the one it sampled, and what was forced upon it.
+const GENERATING_UNREAD_MAX: usize = 32;
+
+/// A job that waits or runs.
+pub(crate) struct Sequence {
+    /// In the order of arrival.
+    pub(crate) number: u64,
+    pub(crate) job: Job,
+    pub(crate) reader: Reader,
+    /// Prompt and output.
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) prompt_tokens: usize,
+    /// Of the tokens the first so many are in the model's cache.
+    pub(crate) computed: usize,
+    /// While it runs.
+    pub(crate) id: Option<SequenceId>,
+    pub(crate) path: Path,
+    /// Of the prompt, what the prefix cache gave when it was first looked up.
+    pub(crate) cached_tokens: Option<usize>,
+    sampler: Sampler,
+    guard: Option<Guard>,
+    guarded: Option<GuardReport>,
+    pub(crate) speculation: Option<Speculation>,
+    drafted_tokens: usize,
+    accepted_tokens: usize,
+    submitted: Instant,
+    started: Option<Instant>,
+    first_at: Option<Instant>,
+    last_at: Option<Instant>,
+}
+
+/// What came of choosing a token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) id: u32,
+    /// A guard struck: other tokens were forced after this one.
+    pub(crate) was_guarded: bool,
+    /// Whether the job ends here.
+    pub(crate) end: Option<FinishReason>,
+}
+
+impl Sequence {
+    pub(crate) fn new(number: u64, mut job: Job, reader: Reader, now: Instant) -> Self {
+        let tokens = std::mem::take(&mut job.prompt);
+        Self {
+            number,
+            sampler: Sampler::new(job.sampling.clone(), &tokens),
+            guard: job.guards.as_ref().map(|guards| Guard::new(guards, &tokens)),
+            guarded: None,
+            speculation: None,
+            drafted_tokens: 0,
+            accepted_tokens: 0,
+            job,
+            reader,
+            prompt_tokens: tokens.len(),
+            tokens,
+            computed: 0,
+            id: None,
+            path: Path::default(),
+            cached_tokens: None,
+            submitted: now,
+            started: None,
+            first_at: None,
+            last_at: None,
+        }
+    }
+
+    /// Lower goes first.
+    pub(crate) fn place(&self) -> u64 {
+        self.job.priority.place(self.number)
+    }
+
+    /// Whether it ever left the queue.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.started.is_some()
+    }
+
+    pub(crate) fn generated(&self) -> usize {
+        self.tokens.len() - self.prompt_tokens
+    }
+
+    pub(crate) fn unread(&self) -> usize {
+        self.tokens.len() - self.computed
+    }
+
+    /// As the planner sees it.
+    pub(crate) fn view(&self) -> View {
+        let unread = self.unread();
+        let is_generating = self.generated() > 0 && unread <= GENERATING_UNREAD_MAX;
+        View { number: self.number, place: self.place(), unread, is_generating, drafts: self.draft().len() }
+    }
+
+    /// Tokens on trial in the next step.
+    pub(crate) fn draft(&self) -> &[u32] {
+        self.speculation.as_ref().map_or(&[], |speculation| speculation.draft())
+    }
+
+    /// Decides what to try in the next step, where others have so many rows; `None` when nothing is to be tried.
+    pub(crate) fn prepare_draft(&mut self, costs: &StepCosts, other_rows: Option<usize>, context_tokens: usize) {
+        if self.job.drafts == Drafts::Off {
+            return;
+        }
+        let is_ready = self.generated() > 0 && self.unread() == 1;
+        // The last token is not worth a trial: it comes anyway.
+        let left = context_tokens.min(self.prompt_tokens + self.job.tokens_max.unwrap_or(context_tokens));
+        let most = left.saturating_sub(self.tokens.len() + 1);
+        match other_rows.filter(|_| is_ready) {
+            Some(other_rows) => {
+                let speculation = self.speculation.take().or_else(|| Speculation::new(&self.tokens, self.job.drafts));
+                self.speculation = speculation;
+                self.speculation.iter_mut().for_each(|own| own.prepare(costs, other_rows, most));
+            }
+            None => self.speculation.iter_mut().for_each(Speculation::rest),
+        }
+    }
+
+    /// Of the tokens on trial so many came.
+    pub(crate) fn observe_draft(&mut self, costs: &StepCosts, accepted: usize) {
+        if let Some(speculation) = &mut self.speculation {
+            self.drafted_tokens += speculation.draft().len();
+            self.accepted_tokens += accepted;
+            speculation.observe(costs, accepted);
+        }
+    }
+
+    /// It begins to run, `found` tokens being computed already.
+    pub(crate) fn start(&mut self, id: SequenceId, found: usize, now: Instant) {
+        self.id = Some(id);
+        self.computed = found;
+        self.started.get_or_insert(now);
+        if self.cached_tokens.is_none() {
+            self.cached_tokens = Some(found);
+            if found > 0 {
+                self.reader.send(Event::PromptRead { done: found, total: self.prompt_tokens });
+            }
+        }
+    }
+
+    /// Tokens were computed; the reader hears of those that are the prompt's.
+    pub(crate) fn advance(&mut self, tokens: usize) {
+        let before = self.computed.min(self.prompt_tokens);
+        self.computed += tokens;
+        let done = self.computed.min(self.prompt_tokens);
+        if done > before && self.generated() == 0 {
+            self.reader.send(Event::PromptRead { done, total: self.prompt_tokens });
+        }
+    }
+
+    /// Chooses the next token by the model's logits `[vocabulary]`, which are changed.
+    pub(crate) fn sample(&mut self, logits: &mut [f32], context_tokens: usize, now: Instant) -> Chosen {
+        let sampled = self.sampler.sample(logits);
+        let report = self.push(sampled, now);
+        let mut end = self.end(context_tokens);
+        let (Some(report), None) = (report, end) else { return Chosen { id: sampled.id, was_guarded: false, end } };
+        self.guarded = Some(report);
+        self.reader.send(Event::Guarded(report));
+        let close = self.job.guards.as_ref().map(|guards| guards.reasoning.close.clone()).unwrap_or_default();
+        for id in close {
+            let forced = self.sampler.force(id);
+            self.push(forced, now);
+            end = self.end(context_tokens);
+            if end.is_some() {
+                break;
+            }
+        }
+        Chosen { id: sampled.id, was_guarded: true, end }
+    }
+
+    fn push(&mut self, token: Sampled, now: Instant) -> Option<GuardReport> {
+        self.first_at.get_or_insert(now);
+        self.last_at = Some(now);
+        self.tokens.push(token.id);
+        self.reader.send(Event::Token(token));
+        if let Some(speculation) = &mut self.speculation {
+            speculation.push(token.id);
+        }
+        self.guard.as_mut().and_then(|guard| guard.push(token.id))
+    }
+
+    /// Whether it ends after its last token.
+    fn end(&self, context_tokens: usize) -> Option<FinishReason> {
+        if let Some(&last) = self.tokens[self.prompt_tokens..].last()
+            && self.job.stop_ids.contains(&last)
+        {
+            return Some(FinishReason::Stop(last));
+        }
+        if self.job.tokens_max.is_some_and(|most| self.generated() >= most) {
+            return Some(FinishReason::Length);
+        }
+        (self.tokens.len() >= context_tokens).then_some(FinishReason::Context)
+    }
+
+    /// Tells the reader the end.
+    pub(crate) fn finish(&self, reason: FinishReason, kv_bytes: usize, now: Instant) {
+        self.reader.send(Event::Finished(Finish {
+            reason,
+            prompt_tokens: self.prompt_tokens,
+            cached_tokens: self.cached_tokens.unwrap_or(0),
+            generated_tokens: self.generated(),
+            drafted_tokens: self.drafted_tokens,
+            accepted_tokens: self.accepted_tokens,
+            guard: self.guarded,
+            queued: self.started.unwrap_or(now).saturating_duration_since(self.submitted),
+            first_token: self
+                .first_at
+                .zip(self.started)
+                .map(|(first, started)| first.saturating_duration_since(started)),
+            decode: self.first_at.zip(self.last_at).filter(|_| self.generated() > 1).map(|(first, last)| last - first),
+            kv_bytes,
+        }));
+    }
+}

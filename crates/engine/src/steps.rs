@@ -1,0 +1,266 @@
+//! The engine's work, step by step: take jobs in, give them memory, compute, choose tokens, keep prefixes. It must not know threads.
+
+mod memory;
+
+use std::time::Instant;
+
+use model::{KvShape, Model, Span, Wanted};
+
+use crate::cache::PrefixCache;
+use crate::draft::StepCosts;
+use crate::error::Error;
+use crate::generation::{Event, FinishReason, Reader};
+use crate::job::{Job, Limits};
+use crate::pace::Pace;
+use crate::scheduler::{Budget, Row, View, plan};
+use crate::sequence::Sequence;
+use crate::stats::Stats;
+
+/// Everything that the step thread owns.
+pub(crate) struct Steps {
+    model: Box<dyn Model>,
+    limits: Limits,
+    shape: KvShape,
+    /// Blocks of keys and values that may be held.
+    blocks_max: Option<usize>,
+    cache: Option<PrefixCache>,
+    /// In the order of arrival.
+    waiting: Vec<Sequence>,
+    /// In the order of their beginning.
+    running: Vec<Sequence>,
+    arrivals: u64,
+    pace: Pace,
+    /// Of steps without prompts.
+    costs: StepCosts,
+    /// Of the rows that wanted them, `[rows, vocabulary]`.
+    logits: Vec<f32>,
+    stats: Stats,
+}
+
+impl Steps {
+    /// # Errors
+    /// When the folder of the prefix cache cannot be used.
+    pub(crate) fn new(model: Box<dyn Model>, limits: Limits) -> Result<Self, Error> {
+        let shape = model.kv_shape();
+        let blocks_max = limits.kv_bytes_max.map(|bytes| bytes / shape.block_bytes);
+        let new_cache = |blocks| PrefixCache::new(shape.clone(), blocks, limits.disk.as_ref());
+        let cache = blocks_max.map(new_cache).transpose()?;
+        let kv_blocks_max = blocks_max.unwrap_or(0);
+        let stats = Stats { kv_blocks_max, kv_block_bytes: shape.block_bytes, ..Stats::default() };
+        let (waiting, running, logits) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self {
+            model,
+            limits,
+            shape,
+            blocks_max,
+            cache,
+            waiting,
+            running,
+            arrivals: 0,
+            pace: Pace::default(),
+            costs: StepCosts::new(),
+            logits,
+            stats,
+        })
+    }
+
+    /// Whether nothing is left to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// Takes a job in, which was checked.
+    pub(crate) fn submit(&mut self, job: Job, reader: Reader, now: Instant) {
+        self.arrivals += 1;
+        self.stats.submitted += 1;
+        self.waiting.push(Sequence::new(self.arrivals, job, reader, now));
+    }
+
+    /// Parts with jobs that end without a step, and lets others begin.
+    pub(crate) fn prepare(&mut self, now: Instant) {
+        self.part_with_those_who_end(now);
+        self.admit(now);
+    }
+
+    /// Computes the next step of those that have begun.
+    pub(crate) fn step(&mut self, now: Instant) {
+        self.prepare_drafts();
+        let views: Vec<View> = self.running.iter().map(Sequence::view).collect();
+        let shared = self.pace.shared_tokens(self.limits.shared_chunk, self.limits.chunk_tokens);
+        let rows = plan(&views, Budget { alone: self.limits.chunk_tokens, shared });
+        let rows = self.make_room(rows, now);
+        if !rows.is_empty() {
+            self.compute(&rows);
+        }
+    }
+
+    /// Decides who tries how many tokens. Beside prompts nobody does: a step is long enough then.
+    fn prepare_drafts(&mut self) {
+        let views = self.running.iter().map(Sequence::view);
+        let rows: Option<usize> = views.map(|view| view.is_generating.then_some(view.unread)).sum();
+        for sequence in &mut self.running {
+            let other_rows = rows.map(|rows| rows.saturating_sub(1));
+            sequence.prepare_draft(&self.costs, other_rows, self.limits.context_tokens);
+        }
+    }
+
+    /// Ends every job: the engine is being dropped.
+    pub(crate) fn cancel_all(&mut self, now: Instant) {
+        for sequence in self.running.drain(..).chain(self.waiting.drain(..)).collect::<Vec<_>>() {
+            self.finish(sequence, FinishReason::Cancelled, now);
+        }
+        if let Some(cache) = &self.cache {
+            cache.flush();
+        }
+    }
+
+    /// What was done so far.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            queued: self.waiting.len(),
+            running: self.running.len(),
+            kv_blocks: self.model.kv_blocks_in_use(),
+            cache: self.cache.as_ref().map(PrefixCache::stats).unwrap_or_default(),
+            ..self.stats.clone()
+        }
+    }
+
+    /// Jobs whose readers have gone, whose time is up, or that want no token.
+    fn part_with_those_who_end(&mut self, now: Instant) {
+        let reason = |sequence: &Sequence| {
+            if sequence.reader.is_cancelled() {
+                return Some(FinishReason::Cancelled);
+            }
+            if sequence.job.deadline.is_some_and(|deadline| deadline <= now) {
+                return Some(FinishReason::Deadline);
+            }
+            (sequence.job.tokens_max == Some(0)).then_some(FinishReason::Length)
+        };
+        let ended = self.running.extract_if(.., |sequence| reason(sequence).is_some());
+        let mut ended: Vec<Sequence> = ended.collect();
+        ended.extend(self.waiting.extract_if(.., |sequence| reason(sequence).is_some()));
+        for sequence in ended {
+            let reason = reason(&sequence).expect("it ends");
+            self.finish(sequence, reason, now);
+        }
+    }
+
+    fn finish(&mut self, mut sequence: Sequence, reason: FinishReason, now: Instant) {
+        let kv_bytes = sequence.id.map_or(0, |id| self.model.sequence_bytes(id));
+        self.stats.begun += u64::from(!sequence.has_begun());
+        self.close(&mut sequence);
+        self.stats.ended += 1;
+        sequence.finish(reason, kv_bytes, now);
+    }
+
+    /// Computes rows and hands out what came of them.
+    fn compute(&mut self, rows: &[Row]) {
+        let began = Instant::now();
+        let members: Vec<usize> = rows.iter().map(|row| self.member(row.number)).collect();
+        let inputs: Vec<Vec<u32>> = (rows.iter().zip(&members))
+            .map(|(row, &member)| {
+                let sequence = &self.running[member];
+                let ids = &sequence.tokens[sequence.computed..][..row.tokens];
+                [ids, &sequence.draft()[..row.drafts]].concat()
+            })
+            .collect();
+        let spans: Vec<Span<'_>> = (rows.iter().zip(&members).zip(&inputs))
+            .map(|((row, &member), ids)| {
+                let sequence = &self.running[member];
+                let wanted = match (row.tokens == sequence.unread(), row.drafts) {
+                    (false, _) => Wanted::None,
+                    (true, 0) => Wanted::Last,
+                    (true, _) => Wanted::All,
+                };
+                Span { sequence: sequence.id.expect("it runs"), ids, wanted }
+            })
+            .collect();
+        let outcome = self.model.forward(&spans, &mut self.logits);
+        let now = Instant::now();
+        self.stats.steps += 1;
+        let read: usize = (rows.iter().zip(&members))
+            .map(|(row, &member)| if self.running[member].view().is_generating { 0 } else { row.tokens })
+            .sum();
+        self.stats.read_tokens += read as u64;
+        self.pace.observe(read, now - began);
+        if read == 0 {
+            let all = rows.iter().map(|row| row.tokens + row.drafts).sum();
+            self.costs.observe_step(all, (now - began).as_secs_f64());
+        }
+        let mut logits = std::mem::take(&mut self.logits);
+        let mut rest = &mut logits[..];
+        let mut broken = outcome.err();
+        let all_fail = broken.as_ref().is_some_and(|error| !self.has_broken_rows(error, rest));
+        let vocabulary = self.model.config().vocabulary_size;
+        for row in rows {
+            let member = self.member(row.number);
+            let wants = row.tokens == self.running[member].unread();
+            let own;
+            (own, rest) = rest.split_at_mut(if wants && !all_fail { (1 + row.drafts) * vocabulary } else { 0 });
+            if all_fail || (broken.is_some() && own.iter().any(|logit| !logit.is_finite())) {
+                self.fail(member, broken.take().map_or(Error::StepFailed, Error::Model));
+                // Whoever else is broken is told so, too.
+                broken.get_or_insert(model::Error::NonFiniteLogits { token: 0 });
+            } else {
+                self.commit(member, row, own, now);
+            }
+        }
+        self.logits = logits;
+    }
+
+    /// Takes a row's results over: tokens that are computed now, and those that were chosen after the last of them, one after another as
+    /// long as they are what was tried.
+    fn commit(&mut self, member: usize, row: &Row, logits: &mut [f32], now: Instant) {
+        let sequence = &mut self.running[member];
+        sequence.advance(row.tokens);
+        let before = sequence.tokens.len();
+        let (mut end, mut accepted) = (None, 0);
+        for logits in logits.chunks_exact_mut(self.model.config().vocabulary_size) {
+            let chosen = sequence.sample(logits, self.limits.context_tokens, now);
+            end = chosen.end;
+            self.stats.guarded += u64::from(chosen.was_guarded);
+            let is_draft = sequence.draft()[..row.drafts].get(accepted) == Some(&chosen.id);
+            if end.is_some() || chosen.was_guarded || !is_draft {
+                break;
+            }
+            accepted += 1;
+        }
+        sequence.computed += accepted;
+        if row.drafts > 0 && accepted < row.drafts {
+            self.model.truncate(sequence.id.expect("it runs"), sequence.computed);
+        }
+        if !logits.is_empty() {
+            sequence.observe_draft(&self.costs, accepted);
+        }
+        self.stats.generated_tokens += (sequence.tokens.len() - before) as u64;
+        self.stats.drafted_tokens += row.drafts as u64;
+        self.stats.accepted_tokens += accepted as u64;
+        self.keep_prefix(member);
+        if let Some(reason) = end {
+            let sequence = self.running.remove(member);
+            self.finish(sequence, reason, now);
+        }
+    }
+
+    /// Whether an error names itself in the logits: then only those that have such logits fail.
+    fn has_broken_rows(&self, error: &model::Error, logits: &[f32]) -> bool {
+        matches!(error, model::Error::NonFiniteLogits { .. }) && logits.iter().any(|logit| !logit.is_finite())
+    }
+
+    /// Ends a running sequence that a step broke. What the cache has of it was computed by steps that did not fail.
+    fn fail(&mut self, member: usize, error: Error) {
+        let mut sequence = self.running.remove(member);
+        self.close(&mut sequence);
+        self.stats.ended += 1;
+        self.stats.failed += 1;
+        sequence.reader.send(Event::Failed(error));
+    }
+
+    /// Where a running sequence stands.
+    fn member(&self, number: u64) -> usize {
+        self.running.iter().position(|sequence| sequence.number == number).expect("it runs")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Who may hold keys and values: taking jobs in, making room for a step, setting jobs back, giving memory up. It must not know how
+//! tokens are computed or chosen.
+
+use std::time::Instant;
+
+use super::Steps;
+use crate::cache::Path;
+use crate::generation::FinishReason;
+use crate::scheduler::Row;
+use crate::sequence::Sequence;
+
+impl Steps {
+    /// Lets waiting jobs begin while there is room: for their prompts beside what the others have and will read.
+    pub(super) fn admit(&mut self, now: Instant) {
+        while self.running.len() < self.limits.sequences_max {
+            let next = (0..self.waiting.len()).min_by_key(|&index| (self.waiting[index].place(), index));
+            let Some(next) = next else { return };
+            if !self.running.is_empty() && !self.fits(&self.waiting[next]) {
+                return;
+            }
+            let sequence = self.waiting.remove(next);
+            self.begin(sequence, now);
+        }
+    }
+
+    /// Whether the prompts of all that run and this one can be held together.
+    fn fits(&self, newcomer: &Sequence) -> bool {
+        let Some(most) = self.blocks_max else { return true };
+        let everyone = self.running.iter().chain([newcomer]);
+        let needed: usize = everyone.map(|sequence| self.blocks_of(sequence.tokens.len() + 1)).sum();
+        needed <= most
+    }
+
+    /// Most blocks of a sequence of so many tokens.
+    pub(super) fn blocks_of(&self, tokens: usize) -> usize {
+        self.shape.sequence_blocks(tokens, self.limits.chunk_tokens)
+    }
+
+    fn begin(&mut self, mut sequence: Sequence, now: Instant) {
+        let model = &mut *self.model;
+        let cache = self.cache.as_mut().filter(|_| sequence.job.cached);
+        let (id, found) = match cache {
+            None => (model.open_sequence(), 0),
+            Some(cache) => {
+                // Set back while generating: everything it has can be found again.
+                let found = cache.find(model, &sequence.job.tenant, &sequence.tokens, &sequence.job.boundaries);
+                sequence.path = found.path;
+                match found.full.len() {
+                    0 => (model.open_sequence(), 0),
+                    blocks => (model.open_from(&found.full, &found.sliding), blocks * self.shape.block_positions),
+                }
+            }
+        };
+        self.stats.begun += u64::from(!sequence.has_begun());
+        sequence.start(id, found, now);
+        self.running.push(sequence);
+    }
+
+    /// Sees to it that the rows' keys and values fit: first the prefix cache gives, then who came last is set back. One that is
+    /// alone and still does not fit ends.
+    pub(super) fn make_room(&mut self, mut rows: Vec<Row>, now: Instant) -> Vec<Row> {
+        let Some(most) = self.blocks_max else { return rows };
+        loop {
+            let needed: usize = rows.iter().map(|row| self.new_blocks(row)).sum();
+            let enough = match (most.checked_sub(needed), &mut self.cache) {
+                (Some(left), Some(cache)) => cache.make_room(&mut *self.model, left),
+                (Some(left), None) => self.model.kv_blocks_in_use() <= left,
+                (None, _) => false,
+            };
+            if rows.is_empty() || enough {
+                return rows;
+            }
+            let last = (0..self.running.len()).max_by_key(|&index| (self.running[index].place(), index));
+            let mut sequence = self.running.remove(last.expect("rows are of running sequences"));
+            rows.retain(|row| row.number != sequence.number);
+            if self.running.is_empty() {
+                self.finish(sequence, FinishReason::Memory, now);
+            } else {
+                self.close(&mut sequence);
+                sequence.computed = 0;
+                self.stats.preempted += 1;
+                self.waiting.push(sequence);
+            }
+        }
+    }
+
+    /// Blocks that a row adds.
+    fn new_blocks(&self, row: &Row) -> usize {
+        let before = self.running[self.member(row.number)].computed;
+        let blocks = |tokens: usize| tokens.div_ceil(self.shape.block_positions);
+        let layers = self.shape.full_layers + self.shape.sliding_layers;
+        layers * (blocks(before + row.tokens + row.drafts) - blocks(before))
+    }
+
+    /// Keeps what has become whole for later jobs.
+    pub(super) fn keep_prefix(&mut self, member: usize) {
+        let sequence = &mut self.running[member];
+        let Some(cache) = self.cache.as_mut().filter(|_| sequence.job.cached) else { return };
+        let id = sequence.id.expect("it runs");
+        cache.keep(&mut *self.model, id, &mut sequence.path, &sequence.tokens[..sequence.computed]);
+    }
+
+    /// Gives a sequence's memory up; what the prefix cache holds stays.
+    pub(super) fn close(&mut self, sequence: &mut Sequence) {
+        if let Some(cache) = &mut self.cache {
+            cache.end(&*self.model, &sequence.path);
+        }
+        sequence.path = Path::default();
+        if let Some(id) = sequence.id.take() {
+            self.model.close_sequence(id);
+        }
+    }
+}

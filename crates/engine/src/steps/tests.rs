@@ -1,0 +1,249 @@
+//! The whole scheduler with its memory and its cache over a model that remembers, step by step and without threads: 100,000 steps of
+//! seeded arrivals, cancellations, deadlines and want of memory. Whatever happens to a job, it says what it would have said
+//! alone; none is lost, none starves, memory keeps to its bound, and nothing is leaked.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use model::{AttentionKind, Model, ModelConfig, Rope, Scripted, Span, Wanted};
+
+use super::Steps;
+use crate::draft::DraftLimits;
+use crate::generation::{Canceller, Event, FinishReason, Generation};
+use crate::guard::{Guards, LoopLimits, ReasoningShape};
+use crate::job::{Drafts, Job, Limits, Priority, SharedChunk};
+use crate::sampling::Sampling;
+
+const VOCABULARY: usize = 50;
+const CONTEXT: usize = 96;
+const BLOCK: usize = 4;
+const BLOCKS_MAX: usize = 90;
+/// Far longer than any job should wait in this load.
+const STEPS_WAITED_MAX: usize = 4_000;
+
+fn model() -> Scripted {
+    let config = ModelConfig {
+        vocabulary_size: VOCABULARY,
+        hidden_size: 2,
+        intermediate_size: 2,
+        layers: vec![AttentionKind::Full, AttentionKind::Sliding],
+        heads: 1,
+        kv_heads: 1,
+        head_dim: 2,
+        experts: 1,
+        experts_per_token: 1,
+        sliding_window: 7,
+        swiglu_limit: 7.0,
+        rms_norm_epsilon: 1e-5,
+        rope: Rope { theta: 10_000.0, yarn: None },
+        context_length: CONTEXT,
+    };
+    Scripted::remembering(config).with_blocks_of(BLOCK)
+}
+
+fn limits() -> Limits {
+    Limits {
+        chunk_tokens: 24,
+        shared_chunk: SharedChunk::Tokens(8),
+        sequences_max: 6,
+        ..Limits::serving(CONTEXT, BLOCKS_MAX * 4 * BLOCK)
+    }
+}
+
+/// Ends a message and opens an answer.
+const CLOSE: [u32; 3] = [2, 3, 4];
+
+fn guards() -> Guards {
+    let reasoning = ReasoningShape { open: vec![1], ends: vec![2], close: CLOSE.to_vec() };
+    let loops = LoopLimits { tokens_min: 20, repeats_min: 2, ..LoopLimits::default() };
+    Guards { reasoning, budget_tokens: Some(30), loops: Some(loops) }
+}
+
+/// Knuth's MMIX.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) % below as u64) as usize
+    }
+
+    fn chance(&mut self, of: usize) -> bool {
+        self.below(of) == 0
+    }
+}
+
+/// A job under way, as its reader sees it.
+struct Client {
+    generation: Generation,
+    canceller: Canceller,
+    prompt: Vec<u32>,
+    tokens_max: usize,
+    read: Vec<u32>,
+    /// Tokens that a guard forces next.
+    forced: Vec<u32>,
+    prompt_read: usize,
+    waited: usize,
+}
+
+/// What a model says alone; remembered, since prompts share beginnings.
+#[derive(Default)]
+struct Oracle(HashMap<Vec<u32>, u32>);
+
+impl Oracle {
+    fn next(&mut self, tokens: &[u32]) -> u32 {
+        *self.0.entry(tokens.to_vec()).or_insert_with(|| {
+            let mut model = model();
+            let (sequence, mut logits) = (model.open_sequence(), Vec::new());
+            model.forward(&[Span { sequence, ids: tokens, wanted: Wanted::Last }], &mut logits).unwrap();
+            logits.iter().position(|&logit| logit > 0.0).unwrap() as u32
+        })
+    }
+}
+
+/// Conversations: a prompt is the beginning of an earlier one, more or less of it, and something new.
+fn prompt(random: &mut Random, known: &mut Vec<Vec<u32>>) -> Vec<u32> {
+    let mut prompt = match known.len() {
+        0 => Vec::new(),
+        count => {
+            let earlier = &known[random.below(count)];
+            earlier[..random.below(earlier.len() + 1)].to_vec()
+        }
+    };
+    let new = 1 + random.below(20);
+    prompt.extend((0..new).map(|_| random.below(VOCABULARY) as u32));
+    prompt.truncate(CONTEXT - 2);
+    if known.len() < 12 {
+        known.push(prompt.clone());
+    } else {
+        let replaced = random.below(12);
+        known[replaced] = prompt.clone();
+    }
+    prompt
+}
+
+fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now: Instant) -> Client {
+    let most = if random.chance(3) { 120 } else { 30 };
+    let tokens_max = 1 + random.below(most);
+    let prompt = prompt(random, known);
+    let priorities = [Priority::Low, Priority::Normal, Priority::Normal, Priority::High];
+    let job = Job {
+        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+        tokens_max: Some(tokens_max),
+        priority: priorities[random.below(4)],
+        deadline: random.chance(20).then(|| now + Duration::from_millis(random.below(200) as u64)),
+        boundaries: vec![random.below(90)],
+        tenant: vec![random.below(2) as u8],
+        cached: !random.chance(10),
+        guards: random.chance(3).then(guards),
+        drafts: match random.below(4) {
+            0 => Drafts::Off,
+            1 => Drafts::default(),
+            _ => Drafts::Always(DraftLimits { ngram_min: 2, ngram_max: 4, draft_tokens_max: 6 }),
+        },
+        ..Job::new(prompt.clone())
+    };
+    let (generation, reader) = Generation::new();
+    steps.submit(job, reader, now);
+    let canceller = generation.canceller();
+    Client {
+        generation,
+        canceller,
+        prompt,
+        tokens_max,
+        read: Vec::new(),
+        forced: Vec::new(),
+        prompt_read: 0,
+        waited: 0,
+    }
+}
+
+impl Client {
+    /// Reads what has come; whether it has ended, after checking all that it said.
+    fn poll(&mut self, oracle: &mut Oracle, ends: &mut HashMap<String, usize>) -> bool {
+        self.waited += 1;
+        assert!(self.waited < STEPS_WAITED_MAX, "a job starves");
+        while let Some(event) = self.generation.try_next() {
+            match event {
+                Event::PromptRead { done, total } => {
+                    assert!(done > self.prompt_read && done <= total && total == self.prompt.len());
+                    self.prompt_read = done;
+                }
+                Event::Token(token) => {
+                    let so_far = [&self.prompt[..], &self.read].concat();
+                    let expected = self.forced.pop().unwrap_or_else(|| oracle.next(&so_far));
+                    assert_eq!(token.id, expected, "after {so_far:?}");
+                    self.read.push(token.id);
+                }
+                Event::Guarded(report) => {
+                    assert_eq!(report.at_token, self.read.len());
+                    self.forced = CLOSE.iter().rev().copied().collect();
+                }
+                Event::Finished(finish) => {
+                    assert_eq!(finish.generated_tokens, self.read.len());
+                    assert!(finish.cached_tokens < finish.prompt_tokens);
+                    match finish.reason {
+                        FinishReason::Length => assert_eq!(self.read.len(), self.tokens_max),
+                        FinishReason::Context => assert_eq!(self.prompt.len() + self.read.len(), CONTEXT),
+                        FinishReason::Cancelled | FinishReason::Deadline => {}
+                        FinishReason::Memory | FinishReason::Stop(_) => panic!("{finish:?}"),
+                    }
+                    *ends.entry(format!("{:?}", finish.reason)).or_default() += 1;
+                    return true;
+                }
+                Event::Failed(error) => panic!("{error}"),
+            }
+        }
+        false
+    }
+}
+
+#[test]
+fn a_hundred_thousand_steps() {
+    let mut random = Random(7);
+    let mut steps = Steps::new(Box::new(model()), limits()).unwrap();
+    let (mut oracle, mut known, mut ends) = (Oracle::default(), Vec::new(), HashMap::new());
+    let mut clients: Vec<Client> = Vec::new();
+    let start = Instant::now();
+    let mut most_blocks = 0;
+    for step in 0..100_000 {
+        let now = start + Duration::from_millis(step);
+        // Rushes and quiet times.
+        let rush = (step / 500) % 4 == 0;
+        if clients.len() < 40 && random.chance(if rush { 4 } else { 12 }) {
+            clients.push(client(&mut steps, &mut random, &mut known, now));
+        }
+        if random.chance(60) && !clients.is_empty() {
+            let index = random.below(clients.len());
+            if random.chance(2) {
+                clients[index].canceller.cancel();
+            } else {
+                clients.swap_remove(index);
+            }
+        }
+        steps.prepare(now);
+        steps.step(now);
+        let stats = steps.stats();
+        most_blocks = most_blocks.max(stats.kv_blocks);
+        assert!(stats.kv_blocks <= BLOCKS_MAX, "{} blocks", stats.kv_blocks);
+        assert!(stats.running <= 6);
+        assert_eq!(stats.submitted, stats.ended + (stats.running + stats.queued) as u64, "no job is lost");
+        clients.retain_mut(|client| !client.poll(&mut oracle, &mut ends));
+        if oracle.0.len() > 200_000 {
+            oracle.0.clear();
+        }
+    }
+    let stats = steps.stats();
+    assert!(
+        ends["Length"] > 1000 && ends["Cancelled"] > 50 && ends["Deadline"] > 10 && ends["Context"] > 10,
+        "{ends:?}"
+    );
+    assert!(stats.preempted > 50 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
+    assert!(stats.accepted_tokens > 1000 && stats.drafted_tokens > stats.accepted_tokens + 1000, "{stats:?}");
+    assert!(stats.guarded > 100, "{stats:?}");
+    assert_eq!(most_blocks, BLOCKS_MAX, "memory was short");
+    steps.cancel_all(start);
+    let cache = steps.cache.as_mut().unwrap();
+    cache.clear(&mut *steps.model);
+    assert_eq!((steps.model.kv_blocks_in_use(), cache.stats().nodes), (0, 0), "nothing is leaked");
+}
