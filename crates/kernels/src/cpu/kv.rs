@@ -50,7 +50,7 @@ pub(super) enum Format {
 #[derive(Clone)]
 pub(super) struct Block {
     pub(super) memory: BlockMemory,
-    /// Per head, whether all its values are finite: then a weight of zero makes them vanish. Only the kernels over pairs ask.
+    /// Per head, whether all its values are finite: then a weight of zero makes them vanish. Only the kernels over pairs of bf16 ask.
     pub(super) finite: Box<[bool]>,
 }
 

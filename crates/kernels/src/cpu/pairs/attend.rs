@@ -1,10 +1,11 @@
 //! Attention of a group of queries over blocks of pairs (AVX-512): an online softmax that starts from the sink.
 //!
-//! It must not know layers, sequences or threads, nor what the pairs are ([`Cache`]). Per block and per tile of up to 8 queries: scores by register tiles of 32
-//! positions, weights in base 2 (the queries carry the factor log₂ e), and the weighted sum of the values by register tiles of
-//! 32 columns. Formula: arXiv 1805.02867 begun with maximum = sink, sum = 1, with one change: weights are relative not to the
-//! maximum but to a whole exponent, raised only when a score passes it by [`HEADROOM`]. So rescaling is rare and exact, and
-//! a weight is rounded alike whatever was seen before: decode and prefill differ by the order of f32 sums alone.
+//! It must not know layers, sequences or threads, nor what the pairs are ([`Cache`]). Per block and per tile of up to 8
+//! queries: scores by register tiles of 32 positions, weights in base 2 (the queries carry the factor log₂ e), and the
+//! weighted sum of the values by register tiles of 32 columns. Formula: arXiv 1805.02867 begun with maximum = sink, sum = 1,
+//! with one change: weights are relative not to the maximum but to a whole exponent, raised only when a score passes it by
+//! [`HEADROOM`]. So rescaling is rare and exact, and a weight is rounded alike whatever was seen before: decode and prefill
+//! differ by the order of f32 sums alone.
 
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file"))]
 use std::arch::x86_64::*;
