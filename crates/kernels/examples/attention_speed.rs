@@ -1,8 +1,8 @@
-//! Time of attention at the shape of gpt-oss-20b: `attention_speed [POSITIONS] [PROMPT] [THREADS] [LAYERS] [ISA] [f32|bf16]
-//! [SECONDS]`.
+//! Time of attention at the shape of gpt-oss-20b: `attention_speed [POSITIONS] [PROMPT] [THREADS] [LAYERS] [ISA]
+//! [f32|bf16|q8] [SECONDS]`.
 //!
-//! Half of the layers see everything, half a window of 128. Measures a token after POSITIONS, and a prompt of PROMPT tokens at
-//! once and the appending of its keys and values, by the clock and by the processor time of all threads (waiting workers spin
+//! Half of the layers see everything, half a window of 128. Measures a token after POSITIONS, a prompt of PROMPT tokens at once
+//! and the appending of its keys and values, and 512 tokens after as many, by the clock and by the processor time of all threads (waiting workers spin
 //! a little, and count). Prints a checksum, so that speed can't be bought with wrong answers.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
@@ -38,8 +38,12 @@ fn main() {
     let isa = arguments
         .get(4)
         .map_or(IsaKind::best(), |name| IsaKind::available().into_iter().find(|kind| kind.name() == name).unwrap());
-    let precision =
-        if arguments.get(5).is_some_and(|name| name == "f32") { KvPrecision::F32 } else { KvPrecision::BF16 };
+    let precision = match arguments.get(5).map_or("bf16", String::as_str) {
+        "f32" => KvPrecision::F32,
+        "bf16" => KvPrecision::BF16,
+        "q8" => KvPrecision::Q8,
+        name => panic!("{name} is not a precision"),
+    };
     let least_seconds = arguments.get(6).map_or(0.2, |text| text.parse().unwrap());
     let sinks = (0..HEADS).map(|head| (head % 5) as f32 - 2.0).collect();
     let bench = Bench { cpu: Cpu::new(isa, threads).unwrap(), precision, sinks, least_seconds };
@@ -105,6 +109,14 @@ impl Bench {
         });
         self.measure(&format!("prefill {name} of {prompt}"), keys, 0, layers, &mut out, |out| {
             self.attend(window, &queries, &kv, prompt, out);
+        });
+        let seen = |position: usize| window.unwrap_or(position).min(position);
+        let keys: usize = (prompt + 1..=prompt + FILL_ROWS).map(seen).sum();
+        let (past, queries) = (self.rows(FILL_ROWS, KV_HEADS * HEAD_DIM, 5), self.rows(FILL_ROWS, HEADS * HEAD_DIM, 6));
+        self.cpu.write_kv(&mut kv, &past, &past, 0..FILL_ROWS);
+        self.cpu.resize(&mut out, FILL_ROWS, HEADS * HEAD_DIM);
+        self.measure(&format!("chunk {name} of {FILL_ROWS} after {prompt}"), keys, 0, layers, &mut out, |out| {
+            self.attend(window, &queries, &kv, FILL_ROWS, out);
         });
     }
 

@@ -17,6 +17,10 @@ pub enum KvPrecision {
     F32,
     /// 2 bytes a value, rounded to nearest even.
     BF16,
+    /// A signed byte a value, and for each head's key and each head's value at a position one f32 scale, the greatest magnitude
+    /// over 127: `x·127 / greatest` is rounded to nearest even. A vector of zeros has a scale of zero. One with a value that is
+    /// not finite has a scale of NaN: all of that head's results become NaN for the queries that see the position.
+    Q8,
 }
 
 /// A linear layer as it comes from a checkpoint: `y = W·x + b`.

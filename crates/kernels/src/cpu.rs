@@ -187,7 +187,7 @@ impl Backend for Cpu {
     }
 
     fn new_kv(&self, kv_heads: usize, head_dim: usize, window: Option<usize>, precision: KvPrecision) -> Kv {
-        Kv::new((kv_heads, head_dim), window, precision, self.isa.pairs, &self.blocks)
+        Kv::new((kv_heads, head_dim), window, precision, self.isa, &self.blocks)
     }
 
     fn kv_bytes(&self, kv: &Kv) -> usize {
@@ -321,6 +321,7 @@ impl Backend for Cpu {
         match kv.format {
             Format::F32 => self.attend_blocks(&AttendCall { kv, shape, queries, rows, out }, self.isa.attend_f32),
             Format::BF16 => self.attend_blocks(&AttendCall { kv, shape, queries, rows, out }, self.isa.attend_bf16),
+            Format::Q8(_) => self.attend_blocks(&AttendCall { kv, shape, queries, rows, out }, self.isa.attend_q8),
             Format::Pairs(kernels) => {
                 let queries = &queries.values[rows.start * columns..rows.end * columns];
                 // SAFETY: `out` has the rows, asserted above.

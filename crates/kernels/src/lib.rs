@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "this is the one crate that may; every block says who guarantees what")]
 
 mod backend;
+mod byte_vector;
 mod cpu;
 pub mod decode;
 mod error;

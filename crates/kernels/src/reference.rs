@@ -9,6 +9,7 @@ use crate::backend::{
     Attention, Backend, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
     top_experts,
 };
+use crate::byte_vector::STEPS;
 use crate::decode::{bf16_to_f32, decode_dense, decode_mxfp4_block, f32_to_bf16};
 use crate::storage::{DenseMatrix, GateUp, Mxfp4Layout, Mxfp4Matrix};
 
@@ -22,6 +23,7 @@ pub(crate) type Rows = Vec<Vec<f64>>;
 /// Keys and values of one layer, a vector per position; forgets nothing, windows are applied when attending.
 pub struct Kv {
     precision: KvPrecision,
+    head_dim: usize,
     keys: Vec<Vec<f64>>,
     values: Vec<Vec<f64>>,
 }
@@ -47,8 +49,8 @@ impl Backend for Reference {
         weights
     }
 
-    fn new_kv(&self, _kv_heads: usize, _head_dim: usize, _window: Option<usize>, precision: KvPrecision) -> Kv {
-        Kv { precision, keys: Vec::new(), values: Vec::new() }
+    fn new_kv(&self, _kv_heads: usize, head_dim: usize, _window: Option<usize>, precision: KvPrecision) -> Kv {
+        Kv { precision, head_dim, keys: Vec::new(), values: Vec::new() }
     }
 
     fn kv_bytes(&self, kv: &Kv) -> usize {
@@ -161,8 +163,8 @@ impl Backend for Reference {
     }
 
     fn write_kv(&self, kv: &mut Kv, keys: &Rows, values: &Rows, rows: Range<usize>) {
-        let precision = kv.precision;
-        let keep = |row: &Vec<f64>| row.iter().map(|&value| round(value, precision)).collect();
+        let (precision, head_dim) = (kv.precision, kv.head_dim);
+        let keep = |row: &Vec<f64>| row.chunks(head_dim).flat_map(|head| rounded(head, precision)).collect();
         kv.keys.extend(keys[rows.clone()].iter().map(keep));
         kv.values.extend(values[rows].iter().map(keep));
     }
@@ -226,10 +228,18 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn round(value: f64, precision: KvPrecision) -> f64 {
+/// A head's key or value as the cache gives it back.
+fn rounded(head: &[f64], precision: KvPrecision) -> Vec<f64> {
     match precision {
-        KvPrecision::F32 => value,
-        KvPrecision::BF16 => f64::from(bf16_to_f32(f32_to_bf16(value as f32))),
+        KvPrecision::F32 => head.to_vec(),
+        KvPrecision::BF16 => head.iter().map(|&value| f64::from(bf16_to_f32(f32_to_bf16(value as f32)))).collect(),
+        KvPrecision::Q8 if head.iter().any(|value| !value.is_finite()) => vec![f64::NAN; head.len()],
+        KvPrecision::Q8 => {
+            let greatest = head.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+            let scale = f64::from((greatest / STEPS) as f32);
+            let step = |value: f64| if greatest == 0.0 { 0.0 } else { (value * STEPS / greatest).round_ties_even() };
+            head.iter().map(|&value| scale * step(value)).collect()
+        }
     }
 }
 

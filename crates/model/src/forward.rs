@@ -9,7 +9,7 @@ use kernels::{
 use crate::checkpoint::{Checkpoint, LayerWeights};
 use crate::config::{AttentionKind, ModelConfig};
 use crate::error::Error;
-use crate::model::{Model, Precision, SequenceId, Span, Wanted};
+use crate::model::{Model, SequenceId, Span, Wanted};
 use crate::pages::{KvShape, PageId, Pages};
 use crate::rope::Frequencies;
 
@@ -20,7 +20,7 @@ const UNEMBED_ROWS: usize = 64;
 pub struct GptOss<B: Backend> {
     backend: B,
     config: ModelConfig,
-    precision: KvPrecision,
+    kv: KvPrecision,
     frequencies: Frequencies,
     embedding: B::Linear,
     unembedding: B::Linear,
@@ -71,17 +71,14 @@ struct Work<B: Backend> {
 }
 
 impl<B: Backend> GptOss<B> {
-    /// Takes over a checkpoint whose shapes were checked by the loader.
+    /// Takes over a checkpoint whose shapes were checked by the loader; keys and values will be kept in `kv`.
     #[must_use]
-    pub fn new(backend: B, checkpoint: Checkpoint, precision: Precision) -> Self {
+    pub fn new(backend: B, checkpoint: Checkpoint, kv: KvPrecision) -> Self {
         let config = checkpoint.config;
         let plain = |matrix| backend.load_linear(LinearWeights { matrix, bias: None });
         let layers = config.layers.iter().zip(checkpoint.layers);
         Self {
-            precision: match precision {
-                Precision::Exact => KvPrecision::F32,
-                Precision::Default | Precision::DenseEight => KvPrecision::BF16,
-            },
+            kv,
             frequencies: Frequencies::new(&config.rope, config.head_dim),
             embedding: backend.load_exact_linear(LinearWeights { matrix: checkpoint.embedding, bias: None }),
             unembedding: plain(checkpoint.unembedding),
@@ -127,7 +124,7 @@ impl<B: Backend> GptOss<B> {
 
     /// An empty cache of a layer.
     fn new_cache(&self, layer: &Layer<B>) -> B::Kv {
-        self.backend.new_kv(self.config.kv_heads, self.config.head_dim, layer.window, self.precision)
+        self.backend.new_kv(self.config.kv_heads, self.config.head_dim, layer.window, self.kv)
     }
 
     fn insert(&mut self, sequence: Sequence<B>) -> SequenceId {
@@ -236,8 +233,8 @@ impl<B: Backend> Model for GptOss<B> {
 
     fn kv_shape(&self) -> KvShape {
         let ModelConfig { kv_heads, head_dim, .. } = self.config;
-        let block_bytes = self.backend.kv_block_bytes(kv_heads, head_dim, self.precision);
-        KvShape::new(&self.config, block_bytes, format!("{}-{:?}", self.backend.kv_kind(), self.precision))
+        let block_bytes = self.backend.kv_block_bytes(kv_heads, head_dim, self.kv);
+        KvShape::new(&self.config, block_bytes, format!("{}-{:?}", self.backend.kv_kind(), self.kv))
     }
 
     fn kv_blocks_in_use(&self) -> usize {

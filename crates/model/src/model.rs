@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kernels::{Cpu, IsaKind, PackStore, PackWriter, Reference, WeightForm};
+use kernels::{Cpu, IsaKind, KvPrecision, PackStore, PackWriter, Reference, WeightForm};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{AttentionKind, ModelConfig};
@@ -21,6 +21,17 @@ pub enum Precision {
     Default,
     /// The same with the dense weights in 8 bits per block of 32.
     DenseEight,
+}
+
+impl Precision {
+    /// In which precision keys and values are kept unless another is asked for.
+    #[must_use]
+    pub const fn kv(self) -> KvPrecision {
+        match self {
+            Self::Exact => KvPrecision::F32,
+            Self::Default | Self::DenseEight => KvPrecision::BF16,
+        }
+    }
 }
 
 /// Where is computed.
@@ -140,11 +151,25 @@ pub fn load_with(
     precision: Precision,
     store: PackStore,
 ) -> Result<Box<dyn Model>, Error> {
+    load_with_kv(checkpoint, device, precision, precision.kv(), store)
+}
+
+/// The same with keys and values in a precision of their own.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_kv(
+    checkpoint: Checkpoint,
+    device: Device,
+    precision: Precision,
+    kv: KvPrecision,
+    store: PackStore,
+) -> Result<Box<dyn Model>, Error> {
     match device {
-        Device::Reference => Ok(Box::new(GptOss::new(Reference, checkpoint, precision))),
+        Device::Reference => Ok(Box::new(GptOss::new(Reference, checkpoint, kv))),
         Device::Cpu { isa, threads } => {
             let cpu = Cpu::with_store(isa, threads, form(precision), store)?;
-            Ok(Box::new(GptOss::new(cpu, checkpoint, precision)))
+            Ok(Box::new(GptOss::new(cpu, checkpoint, kv)))
         }
     }
 }
@@ -156,7 +181,7 @@ pub fn load_with(
 pub fn pack(checkpoint: Checkpoint, threads: usize, precision: Precision, path: &Path) -> Result<u64, Error> {
     let store = PackStore::Writer(PackWriter::create(path)?);
     let cpu = Cpu::with_store(IsaKind::best(), threads, form(precision), store)?;
-    let cpu = GptOss::new(cpu, checkpoint, precision).into_backend();
+    let cpu = GptOss::new(cpu, checkpoint, precision.kv()).into_backend();
     Ok(cpu.finish_pack()?.unwrap_or_default())
 }
 

@@ -1,6 +1,6 @@
 //! Planned memory: the published figures, and a real checkpoint's own bytes.
 
-use kernels::KvPrecision;
+use kernels::{KvPrecision, PackStore};
 use model::{Checkpoint, Device, PLANNED_CHUNK_TOKENS, Precision, Span, Wanted};
 use synth::{Layout, Shape, Writer};
 use tempfile::TempDir;
@@ -27,6 +27,8 @@ fn the_plan_of_a_checkpoint_adds_up() {
     assert_eq!(plan.window_kv_bytes, 24_576 * 35 * 64);
     let exact = checkpoint.memory_plan(100, KvPrecision::F32);
     assert_eq!((exact.full_kv_bytes, exact.window_kv_bytes), (49_152 * 128, 49_152 * 128));
+    // A byte a value and two f32 scales per head: 17/32 of bf16.
+    assert_eq!(checkpoint.memory_plan(100, KvPrecision::Q8).full_kv_bytes_per_token, 24_576 * 17 / 32);
     // Per layer: two norms and o bias of 64, q bias 4096, k and v bias 512, 64 sinks, router bias 128, experts 128 × (64 + 64).
     let values = 64 + 24 * (3 * 64 + 4096 + 2 * 512 + 64 + 128 + 128 * (64 + 64));
     assert_eq!(plan.widened_weight_bytes, 4 * values);
@@ -45,10 +47,15 @@ fn the_plan_covers_what_a_run_takes_and_little_more() {
         let layers = shape.layers.len();
         let written = Writer::new(shape).layout(Layout::HuggingFace { shards: 1 }).write(folder.path()).unwrap();
         let checkpoint = Checkpoint::open(&written.model).unwrap();
-        for (precision, kept) in [(Precision::Exact, KvPrecision::F32), (Precision::Default, KvPrecision::BF16)] {
+        for (precision, kept) in [
+            (Precision::Exact, KvPrecision::F32),
+            (Precision::Default, KvPrecision::BF16),
+            (Precision::Default, KvPrecision::Q8),
+        ] {
             for chunk in [1, 7, 64, 100, 300, 512] {
                 let device = Device::Cpu { isa: kernels::IsaKind::best(), threads: 2 };
-                let mut model = model::load(checkpoint.clone(), device, precision).unwrap();
+                let store = PackStore::Memory;
+                let mut model = model::load_with_kv(checkpoint.clone(), device, precision, kept, store).unwrap();
                 let (sequence, mut greatest) = (model.open_sequence(), 0);
                 for context in [1, 40, 64, 200, 700] {
                     let ids = vec![5; context - model.sequence_length(sequence)];

@@ -8,9 +8,9 @@
 
 mod support;
 
-use kernels::IsaKind;
+use kernels::{IsaKind, KvPrecision};
 use model::{Checkpoint, Device, Model, Precision, SequenceId, Span, Wanted};
-use support::{Feed, Golden, all_logits, checkpoint, cpu, difference, load};
+use support::{Feed, Golden, all_logits, checkpoint, cpu, difference, load, load_with_kv};
 use synth::{GgufOptions, Layout, Shape};
 
 const EXACT_MAX: f64 = 2e-4;
@@ -135,15 +135,18 @@ fn tiny_on_the_reference_backend() {
 #[test]
 fn default_precision_follows_the_slow_twin() {
     let checkpoint = checkpoint(&Shape::tiny(), Layout::Original);
-    for (index, (ids, _)) in prompts("tiny.json").into_iter().enumerate().filter(|(index, _)| *index != 4) {
-        let mut twin = load(&checkpoint, Device::Reference, Precision::Default);
+    let prompts = prompts("tiny.json").into_iter().enumerate().filter(|(index, _)| *index != 4);
+    for ((index, (ids, _)), kv) in
+        prompts.flat_map(|prompt| [KvPrecision::BF16, KvPrecision::Q8].map(|kv| (prompt.clone(), kv)))
+    {
+        let mut twin = load_with_kv(&checkpoint, Device::Reference, Precision::Default, kv);
         let (_, expected) = all_logits(&mut *twin, &ids, Feed::Whole);
         for isa in IsaKind::available() {
             for feed in [Feed::Whole, Feed::Chunks(3)] {
-                let mut model = load(&checkpoint, cpu(isa, 2), Precision::Default);
+                let mut model = load_with_kv(&checkpoint, cpu(isa, 2), Precision::Default, kv);
                 let (_, found) = all_logits(&mut *model, &ids, feed);
                 let (max, rms) = difference(&found, &expected);
-                assert!(rms < TWIN_RMS, "prompt {index}, {isa:?}, {feed:?}: differs by {max:e} (rms {rms:e})");
+                assert!(rms < TWIN_RMS, "prompt {index}, {isa:?}, {kv:?}, {feed:?}: differs by {max:e} (rms {rms:e})");
             }
         }
     }

@@ -5,9 +5,9 @@
 
 mod support;
 
-use kernels::IsaKind;
+use kernels::{IsaKind, KvPrecision};
 use model::{Device, Precision};
-use support::{Feed, Golden, all_logits, checkpoint, cpu, difference, load};
+use support::{Feed, Golden, all_logits, checkpoint, cpu, difference, load, load_with_kv};
 use synth::{GgufOptions, LayerKind, Layout, Shape, Yarn};
 
 fn base(layers: &str) -> Shape {
@@ -122,15 +122,17 @@ fn default_precision_follows_the_slow_twin() {
     for (name, shape) in shapes().into_iter().filter(|(name, _)| *name != "long") {
         let ids = golden.u32(&format!("{name}.ids"));
         let checkpoint = checkpoint(&shape, Layout::HuggingFace { shards: 1 });
-        let mut twin = load(&checkpoint, Device::Reference, Precision::Default);
-        let (_, expected) = all_logits(&mut *twin, &ids, Feed::Whole);
-        for isa in IsaKind::available() {
-            let mut model = load(&checkpoint, cpu(isa, 2), Precision::Default);
-            let (_, found) = all_logits(&mut *model, &ids, Feed::Chunks(61));
-            let (max, rms) = difference(&found, &expected);
-            // The twin rounds keys and values, but not activations; see above.
-            let tolerance = if name == "deep" { 0.4 } else { 0.1 };
-            assert!(rms < tolerance, "{name}, {isa:?}: differs by {max:e} (rms {rms:e})");
+        for kv in [KvPrecision::BF16, KvPrecision::Q8] {
+            let mut twin = load_with_kv(&checkpoint, Device::Reference, Precision::Default, kv);
+            let (_, expected) = all_logits(&mut *twin, &ids, Feed::Whole);
+            for isa in IsaKind::available() {
+                let mut model = load_with_kv(&checkpoint, cpu(isa, 2), Precision::Default, kv);
+                let (_, found) = all_logits(&mut *model, &ids, Feed::Chunks(61));
+                let (max, rms) = difference(&found, &expected);
+                // The twin rounds keys and values, but not activations; see above.
+                let tolerance = if name == "deep" { 0.4 } else { 0.1 };
+                assert!(rms < tolerance, "{name}, {isa:?}, {kv:?}: differs by {max:e} (rms {rms:e})");
+            }
         }
     }
 }

@@ -56,6 +56,9 @@ pub(super) fn scratch_len(queries: usize, padded_dim: usize) -> usize {
 
 /// An element of the cache that widens to f32 lanes.
 pub(super) trait Stored: Plain {
+    /// Whether a block ends with scales, per head of 64 keys and of 64 values.
+    const SCALED: bool = false;
+
     /// # Safety
     /// As for [`Lanes`].
     unsafe fn load<L: Lanes>(from: *const Self) -> L::V;
@@ -75,6 +78,26 @@ impl Stored for u16 {
         // SAFETY: as required.
         unsafe { L::load_bf16(from.cast()) }
     }
+}
+
+impl Stored for i8 {
+    const SCALED: bool = true;
+
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(from: *const Self) -> L::V {
+        // SAFETY: as required.
+        unsafe { L::load_i8(from.cast()) }
+    }
+}
+
+/// One head's part of a block.
+struct Head<T> {
+    /// The block's first position.
+    start: usize,
+    keys: *const T,
+    values: *const T,
+    /// Where the element has scales: 64 of the keys, then 64 of the values.
+    scales: *const f32,
 }
 
 struct Scratch {
@@ -112,18 +135,15 @@ pub(super) unsafe fn attend<L: Lanes, T: Stored>(job: &Job<'_, T>) {
         let last = job.position + job.rows - 1;
         let first = job.window.map_or(0, |window| (job.position + 1).saturating_sub(window));
         for block in first / BLOCK_POSITIONS..=last / BLOCK_POSITIONS {
-            let memory = job.blocks[block - job.dropped_blocks].memory.as_slice::<T>();
-            let keys = memory.as_ptr().add(job.kv_head * job.head_dim * BLOCK_POSITIONS);
-            let all_keys = job.kv_heads * job.head_dim * BLOCK_POSITIONS;
-            let values = memory.as_ptr().add(all_keys + job.kv_head * job.padded_dim * BLOCK_POSITIONS);
+            let head = head(job, block);
             for tile in (0..padded_count).step_by(TILE_QUERIES) {
-                score::<L, T>(job, &scratch, tile, keys);
+                score::<L, T>(job, &scratch, tile, head.keys);
             }
             for query in 0..count {
-                weigh::<L, T>(job, &scratch, query, block * BLOCK_POSITIONS);
+                weigh::<L, T>(job, &scratch, query, &head);
             }
             for tile in (0..padded_count).step_by(TILE_QUERIES) {
-                accumulate::<L, T>(job, &scratch, tile, block * BLOCK_POSITIONS, values);
+                accumulate::<L, T>(job, &scratch, tile, head.start, head.values);
             }
         }
         for query in 0..count {
@@ -133,6 +153,21 @@ pub(super) unsafe fn attend<L: Lanes, T: Stored>(job: &Job<'_, T>) {
                 *out.add(i) = *scratch.sums.add(query * job.padded_dim + i) * scale;
             }
         }
+    }
+}
+
+#[inline(always)]
+fn head<T: Stored>(job: &Job<'_, T>, block: usize) -> Head<T> {
+    let memory = &job.blocks[block - job.dropped_blocks].memory;
+    let (dim, padded_dim) = (job.head_dim * BLOCK_POSITIONS, job.padded_dim * BLOCK_POSITIONS);
+    let start = memory.as_slice::<T>().as_ptr();
+    let all_values = job.kv_heads * (dim + padded_dim) * size_of::<T>();
+    let scales = memory.as_slice::<u8>().as_ptr().wrapping_add(all_values).cast::<f32>();
+    Head {
+        start: block * BLOCK_POSITIONS,
+        keys: start.wrapping_add(job.kv_head * dim),
+        values: start.wrapping_add(job.kv_heads * dim + job.kv_head * padded_dim),
+        scales: scales.wrapping_add(job.kv_head * 2 * BLOCK_POSITIONS),
     }
 }
 
@@ -188,15 +223,20 @@ fn seen<T>(job: &Job<'_, T>, query: usize, block_start: usize) -> Range<usize> {
 }
 
 /// Turns a query's scores into weights under the running maximum, and rescales what was summed before.
+///
+/// Scales of keys are multiplied into the scores, those of values into the weights after these were added up.
 #[inline(always)]
-unsafe fn weigh<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, query: usize, block_start: usize) {
-    let Range { start: seen_from, end: seen_to } = seen(job, query, block_start);
+unsafe fn weigh<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, query: usize, head: &Head<T>) {
+    let Range { start: seen_from, end: seen_to } = seen(job, query, head.start);
     // SAFETY: `attend`'s contract.
     unsafe {
         let scores = std::slice::from_raw_parts_mut(scratch.scores.add(query * BLOCK_POSITIONS), BLOCK_POSITIONS);
         if seen_from >= seen_to {
             scores.fill(0.0);
             return;
+        }
+        if T::SCALED {
+            scale::<L>(scores, head.scales);
         }
         scores[..seen_from].fill(f32::NEG_INFINITY);
         scores[seen_to..].fill(f32::NEG_INFINITY);
@@ -216,6 +256,10 @@ unsafe fn weigh<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, query:
         for i in (0..BLOCK_POSITIONS).step_by(L::WIDTH) {
             total = L::add(total, L::load(scores.as_ptr().add(i)));
         }
+        if T::SCALED {
+            // What is not seen may become NaN here, and is not read.
+            scale::<L>(scores, head.scales.add(BLOCK_POSITIONS));
+        }
         let shrink = (*scratch.greatest.add(query) - greatest).exp();
         *scratch.total.add(query) = *scratch.total.add(query) * shrink + L::reduce_add(total);
         *scratch.greatest.add(query) = greatest;
@@ -224,6 +268,18 @@ unsafe fn weigh<L: Lanes, T: Stored>(job: &Job<'_, T>, scratch: &Scratch, query:
                 let sum = scratch.sums.add(query * job.padded_dim + i);
                 L::store(sum, L::mul(L::load(sum), L::splat(shrink)));
             }
+        }
+    }
+}
+
+/// Multiplies 64 values by as many others.
+#[inline(always)]
+unsafe fn scale<L: Lanes>(values: &mut [f32], by: *const f32) {
+    for i in (0..BLOCK_POSITIONS).step_by(L::WIDTH) {
+        // SAFETY: `attend`'s contract.
+        unsafe {
+            let to = values.as_mut_ptr().add(i);
+            L::store(to, L::mul(L::load(to), L::load(by.add(i))));
         }
     }
 }

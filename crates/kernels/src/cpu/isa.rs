@@ -49,12 +49,19 @@ pub struct Isa {
     pub(super) swiglu: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
     pub(super) attend_f32: unsafe fn(&attention::Job<'_, f32>),
     pub(super) attend_bf16: unsafe fn(&attention::Job<'_, u16>),
+    pub(super) attend_q8: unsafe fn(&attention::Job<'_, i8>),
+    pub(super) to_bytes: ToBytes,
     /// Kernels over a bf16 cache in pairs, which then takes the place of the other.
     pub(super) pairs: Option<pairs::Kernels>,
+    /// The same over an 8-bit cache.
+    pub(super) byte_pairs: Option<pairs::Kernels>,
 }
 
 /// [`rows::quantise`].
 type Quantise = unsafe fn(&[f32], &mut [i8], f32) -> (f32, i32);
+
+/// [`rows::to_bytes`].
+pub(super) type ToBytes = unsafe fn(&[f32], &mut [i8]) -> f32;
 
 impl IsaKind {
     /// All kinds, slowest first.
@@ -175,7 +182,10 @@ macro_rules! instances {
                 swiglu,
                 attend_f32,
                 attend_bf16,
+                attend_q8,
+                to_bytes,
                 pairs: pairs::kernels(IsaKind::$kind),
+                byte_pairs: pairs::byte_kernels(IsaKind::$kind),
             };
 
             instances!(@ $(#[$feature])? dot_dense, dot::dense::<$lanes>, (format: DenseFormat, row: *const u8, columns: usize, x: *const f32) -> f32);
@@ -191,6 +201,8 @@ macro_rules! instances {
             instances!(@ $(#[$feature])? swiglu, rows::swiglu::<$lanes>, (gate: &[f32], up: &[f32], limit: f32, out: &mut [f32]) -> ());
             instances!(@ $(#[$feature])? attend_f32, attention::attend::<$lanes, f32>, (job: &attention::Job<'_, f32>) -> ());
             instances!(@ $(#[$feature])? attend_bf16, attention::attend::<$lanes, u16>, (job: &attention::Job<'_, u16>) -> ());
+            instances!(@ $(#[$feature])? attend_q8, attention::attend::<$lanes, i8>, (job: &attention::Job<'_, i8>) -> ());
+            instances!(@ $(#[$feature])? to_bytes, rows::to_bytes, (x: &[f32], out: &mut [i8]) -> f32);
         }
     };
     (@ $(#[$feature:meta])? $name:ident, $generic:expr, ($($argument:ident: $type:ty),*) -> $result:ty) => {

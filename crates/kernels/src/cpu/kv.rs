@@ -1,7 +1,8 @@
 //! Keys and values of one layer of one sequence, in blocks of positions. It must not know layers, sequences or scheduling.
 //!
 //! A block holds 64 positions, per head: keys transposed (`[head_dim][64]`), so that the scores of 64 positions are computed
-//! without horizontal sums, and values as they come (`[64][padded head_dim]`). With a window, blocks that no later query can
+//! without horizontal sums, and values as they come (`[64][padded head_dim]`). 8-bit blocks end with the scales, per head of 64 keys
+//! and of 64 values. With a window, blocks that no later query can
 //! see are dropped before new ones are added, so a sliding layer holds a window and a chunk, rounded to blocks.
 //!
 //! Blocks are shared: a whole one may be kept as a page ([`Page`]) and stand in other sequences with the same beginning. Who
@@ -11,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::block_memory::{BlockMemory, BlockPool, Plain};
+use super::isa::{Isa, ToBytes};
 use super::pairs;
 use crate::backend::{KV_BLOCK_POSITIONS, KvPrecision};
 use crate::decode::f32_to_bf16;
@@ -39,7 +41,8 @@ pub struct Kv {
 pub(super) enum Format {
     F32,
     BF16,
-    /// Also bf16 and of the same size, for kernels that multiply pairs.
+    Q8(ToBytes),
+    /// bf16 or 8 bits in blocks of the same size as without pairs, for kernels that multiply those.
     Pairs(pairs::Kernels),
 }
 
@@ -47,7 +50,7 @@ pub(super) enum Format {
 #[derive(Clone)]
 pub(super) struct Block {
     pub(super) memory: BlockMemory,
-    /// Per head, whether all its values are finite: then a weight of zero makes them vanish. Only the kernels over pairs ask.
+    /// Per head, whether all its values are finite: then a weight of zero makes them vanish. Only the kernels over pairs of bf16 ask.
     pub(super) finite: Box<[bool]>,
 }
 
@@ -91,9 +94,14 @@ impl Kv {
         (kv_heads, head_dim): (usize, usize),
         window: Option<usize>,
         precision: KvPrecision,
-        pairs: Option<pairs::Kernels>,
+        isa: &Isa,
         pool: &BlockPool,
     ) -> Self {
+        let pairs = match precision {
+            KvPrecision::F32 => None,
+            KvPrecision::BF16 => isa.pairs,
+            KvPrecision::Q8 => isa.byte_pairs,
+        };
         Self {
             kv_heads,
             head_dim,
@@ -102,9 +110,10 @@ impl Kv {
             length: 0,
             dropped_blocks: 0,
             format: match (precision, pairs) {
+                (_, Some(kernels)) if kernels.can_take(head_dim) => Format::Pairs(kernels),
                 (KvPrecision::F32, _) => Format::F32,
-                (KvPrecision::BF16, Some(kernels)) if head_dim.is_multiple_of(2) => Format::Pairs(kernels),
                 (KvPrecision::BF16, _) => Format::BF16,
+                (KvPrecision::Q8, _) => Format::Q8(isa.to_bytes),
             },
             blocks: VecDeque::new(),
             pool: pool.clone(),
@@ -118,7 +127,9 @@ impl Kv {
     fn block_bytes(&self) -> usize {
         let precision = match self.format {
             Format::F32 => KvPrecision::F32,
-            Format::BF16 | Format::Pairs(_) => KvPrecision::BF16,
+            Format::BF16 => KvPrecision::BF16,
+            Format::Q8(_) => KvPrecision::Q8,
+            Format::Pairs(kernels) => kernels.precision(),
         };
         block_bytes(self.kv_heads, self.head_dim, precision)
     }
@@ -132,6 +143,7 @@ impl Kv {
         match self.format {
             Format::F32 => self.store::<f32>(first, keys, values),
             Format::BF16 => self.store::<u16>(first, keys, values),
+            Format::Q8(to_bytes) => self.store_bytes(to_bytes, first, keys, values),
             Format::Pairs(kernels) => {
                 let (kv_heads, head_dim, padded_dim) = (self.kv_heads, self.head_dim, self.padded_dim);
                 let shape = pairs::Shape { kv_heads, head_dim, padded_dim };
@@ -164,22 +176,49 @@ impl Kv {
 
     /// Writes rows from position `first` (counted from the first kept block) on, into blocks that are there.
     fn store<T: Element>(&mut self, first: usize, keys: &[f32], values: &[f32]) {
-        let (head_dim, padded_dim) = (self.head_dim, self.padded_dim);
-        let columns = self.kv_heads * head_dim;
+        let shape = (self.kv_heads, self.head_dim);
+        let columns = self.kv_heads * self.head_dim;
         for (row, (keys, values)) in keys.chunks_exact(columns).zip(values.chunks_exact(columns)).enumerate() {
-            let (block, slot) = ((first + row) / BLOCK_POSITIONS, (first + row) % BLOCK_POSITIONS);
-            let block = Arc::get_mut(&mut self.blocks[block]).expect("`own` saw to it");
-            let (block_keys, block_values) = block.memory.as_mut_slice::<T>().split_at_mut(columns * BLOCK_POSITIONS);
-            for (index, &key) in keys.iter().enumerate() {
-                block_keys[index * BLOCK_POSITIONS + slot] = T::from_f32(key);
-            }
-            for (head, values) in values.chunks_exact(head_dim).enumerate() {
-                let start = (head * BLOCK_POSITIONS + slot) * padded_dim;
-                for (to, &value) in block_values[start..start + head_dim].iter_mut().zip(values) {
-                    *to = T::from_f32(value);
+            let (block, slot) = self.place(first + row);
+            let values_memory = block.memory.as_mut_slice::<T>();
+            write_row(values_memory, slot, shape, |index| T::from_f32(keys[index]), |index| T::from_f32(values[index]));
+        }
+    }
+
+    /// The same for 8 bits and their scales.
+    fn store_bytes(&mut self, to_bytes: ToBytes, first: usize, keys: &[f32], values: &[f32]) {
+        let (kv_heads, head_dim) = (self.kv_heads, self.head_dim);
+        let columns = kv_heads * head_dim;
+        let scales_start = kv_heads * BLOCK_POSITIONS * (head_dim + self.padded_dim);
+        let mut bytes = vec![0; 2 * columns];
+        for (row, (keys, values)) in keys.chunks_exact(columns).zip(values.chunks_exact(columns)).enumerate() {
+            let (block, slot) = self.place(first + row);
+            let rows = keys.chunks_exact(head_dim).zip(values.chunks_exact(head_dim));
+            let (key_bytes, value_bytes) = bytes.split_at_mut(columns);
+            let heads = key_bytes.chunks_exact_mut(head_dim).zip(value_bytes.chunks_exact_mut(head_dim));
+            for (head, ((key, value), (key_bytes, value_bytes))) in rows.zip(heads).enumerate() {
+                // SAFETY: the function comes from the table of instruction sets that this processor has.
+                let scales = unsafe { [to_bytes(key, key_bytes), to_bytes(value, value_bytes)] };
+                let places = &mut block.memory.as_mut_slice::<f32>()[scales_start / size_of::<f32>()..];
+                for (of, scale) in scales.into_iter().enumerate() {
+                    places[(2 * head + of) * BLOCK_POSITIONS + slot] = scale;
                 }
             }
+            let shape = (kv_heads, head_dim);
+            write_row(
+                block.memory.as_mut_slice::<i8>(),
+                slot,
+                shape,
+                |index| key_bytes[index],
+                |index| value_bytes[index],
+            );
         }
+    }
+
+    /// The block of a position (counted from the first kept block), which is the cache's own, and the place in it.
+    fn place(&mut self, position: usize) -> (&mut Block, usize) {
+        let block = &mut self.blocks[position / BLOCK_POSITIONS];
+        (Arc::get_mut(block).expect("`own` saw to it"), position % BLOCK_POSITIONS)
     }
 
     /// The block of positions `64·index ..`, when it is whole and still held.
@@ -225,13 +264,37 @@ fn padded(head_dim: usize) -> usize {
     head_dim.next_multiple_of(16)
 }
 
-/// Bytes of one block: `kv_heads · 64 · (head_dim + padded head_dim)` values.
+/// Writes one position of all heads into a block that begins with the keys and then the values.
+#[inline(always)]
+fn write_row<T>(
+    memory: &mut [T],
+    slot: usize,
+    (kv_heads, head_dim): (usize, usize),
+    key: impl Fn(usize) -> T,
+    value: impl Fn(usize) -> T,
+) {
+    let columns = kv_heads * head_dim;
+    let (keys, values) = memory.split_at_mut(columns * BLOCK_POSITIONS);
+    for index in 0..columns {
+        keys[index * BLOCK_POSITIONS + slot] = key(index);
+    }
+    for head in 0..kv_heads {
+        let to = &mut values[(head * BLOCK_POSITIONS + slot) * padded(head_dim)..][..head_dim];
+        for (index, to) in to.iter_mut().enumerate() {
+            *to = value(head * head_dim + index);
+        }
+    }
+}
+
+/// Bytes of one block: `kv_heads · 64 · (head_dim + padded head_dim)` values, and scales where they have any.
 pub(super) fn block_bytes(kv_heads: usize, head_dim: usize, precision: KvPrecision) -> usize {
-    let value_bytes = match precision {
-        KvPrecision::F32 => 4,
-        KvPrecision::BF16 => 2,
+    let (value_bytes, scale_bytes) = match precision {
+        KvPrecision::F32 => (4, 0),
+        KvPrecision::BF16 => (2, 0),
+        // One f32 each for a head's key and value at a position.
+        KvPrecision::Q8 => (1, 8),
     };
-    kv_heads * BLOCK_POSITIONS * (head_dim + padded(head_dim)) * value_bytes
+    kv_heads * BLOCK_POSITIONS * ((head_dim + padded(head_dim)) * value_bytes + scale_bytes)
 }
 
 /// Most blocks that are held while `positions` positions are appended, at most `chunk` at a time.

@@ -1,6 +1,7 @@
 //! Kernels over single rows of activations: RMSNorm, scaled sums, SwiGLU. Must not know layers or weights' formats.
 
 use super::lanes::Lanes;
+use crate::byte_vector;
 
 /// `out = x / sqrt(mean(x²) + epsilon) · weight`; returns the factor `1 / sqrt(…)`.
 ///
@@ -64,6 +65,15 @@ pub(super) unsafe fn quantise(x: &[f32], out: &mut [i8], steps: f32) -> (f32, i3
         sum += rounded;
     }
     (greatest / steps, sum)
+}
+
+/// A head's key or value as signed bytes: [`byte_vector::round`] with the instruction set's vectors.
+///
+/// # Safety
+/// None besides the instruction set.
+#[inline(always)]
+pub(super) unsafe fn to_bytes(x: &[f32], out: &mut [i8]) -> f32 {
+    byte_vector::round(x, out)
 }
 
 /// `out += factor · x`.

@@ -1,6 +1,7 @@
 //! Every instruction set against the slow twin, over awkward shapes and values; one file per kind of op.
 
 mod attention;
+mod attention_bytes;
 mod dense;
 mod experts;
 mod packed;

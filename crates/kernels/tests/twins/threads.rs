@@ -79,7 +79,7 @@ fn of_attention() {
     let (keys, values) =
         (random.values(positions * kv_heads * head_dim), random.values(positions * kv_heads * head_dim));
     for window in [None, Some(70)] {
-        for precision in [KvPrecision::F32, KvPrecision::BF16] {
+        for precision in [KvPrecision::F32, KvPrecision::BF16, KvPrecision::Q8] {
             assert_same_bits(&format!("window {window:?}, {precision:?}"), |cpu| {
                 let shape = Attention { heads, kv_heads, head_dim, sinks: &sinks, window };
                 let queries = rows(cpu, &queries, heads * head_dim);

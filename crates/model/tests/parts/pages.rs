@@ -1,11 +1,11 @@
 //! A token's logits do not depend on how its sequence came to be: in which runs it was read, beside which others, from kept pages or
 //! after a draft was taken back. Bit for bit, in the precisions that a server computes in.
 
-use kernels::IsaKind;
+use kernels::{IsaKind, KvPrecision};
 use model::{AttentionKind, Model, PageId, Precision, SequenceId, Span, Wanted};
 use synth::{Layout, Shape};
 
-use crate::support::{checkpoint, cpu, load};
+use crate::support::{checkpoint, cpu, load_with_kv};
 
 /// Longer than attention's parts of 1,024 positions, and not a multiple of anything.
 const TOKENS: usize = 1_333;
@@ -18,9 +18,13 @@ fn models() -> Vec<(String, Box<dyn Model>)> {
     let mut models = Vec::new();
     let checkpoint = checkpoint(&Shape::tiny(), Layout::HuggingFace { shards: 1 });
     for isa in IsaKind::available() {
-        for precision in [Precision::Default, Precision::DenseEight] {
-            let name = format!("{} {precision:?}", isa.name());
-            models.push((name, load(&checkpoint, cpu(isa, 2), precision)));
+        for (precision, kv) in [
+            (Precision::Default, KvPrecision::BF16),
+            (Precision::DenseEight, KvPrecision::BF16),
+            (Precision::Default, KvPrecision::Q8),
+        ] {
+            let name = format!("{} {precision:?} {kv:?}", isa.name());
+            models.push((name, load_with_kv(&checkpoint, cpu(isa, 2), precision, kv)));
         }
     }
     models

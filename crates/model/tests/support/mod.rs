@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use kernels::IsaKind;
+use kernels::{IsaKind, KvPrecision, PackStore};
 use model::{Checkpoint, Device, Model, Precision, SequenceId, Span, Wanted};
 use synth::{Layout, Shape, Writer};
 
@@ -27,6 +27,15 @@ pub(crate) fn cpu(isa: IsaKind, threads: usize) -> Device {
 
 pub(crate) fn load(checkpoint: &Checkpoint, device: Device, precision: Precision) -> Box<dyn Model> {
     model::load(checkpoint.clone(), device, precision).unwrap()
+}
+
+pub(crate) fn load_with_kv(
+    checkpoint: &Checkpoint,
+    device: Device,
+    precision: Precision,
+    kv: KvPrecision,
+) -> Box<dyn Model> {
+    model::load_with_kv(checkpoint.clone(), device, precision, kv, PackStore::Memory).unwrap()
 }
 
 /// Feeds a prompt to a fresh sequence and gives the logits of every token.

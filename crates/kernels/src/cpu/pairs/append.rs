@@ -1,4 +1,4 @@
-//! Writes rows of keys and values into a block of pairs (AVX-512 with BF16). It must not know positions beyond the block.
+//! Writes rows of keys and values into a block of pairs of bf16 (AVX-512 with BF16). It must not know positions beyond the block.
 //!
 //! Values are merged row by row: a row is one half of each pair. Keys are transposed, 16 positions by 16 pairs in registers
 //! where 16 positions are there, else one by one.
@@ -144,7 +144,7 @@ unsafe fn write_value(rows: &Rows, row: usize) -> bool {
     unsafe {
         let mut finite = true;
         let exponent = _mm256_set1_epi16(0x7F80);
-        let values = rows.head.add(64 * dim).cast::<u32>();
+        let values = rows.head.cast::<u16>().add(64 * dim).cast::<u32>();
         for column in (0..dim).step_by(16) {
             let rounded = round(rows.values.add(row * rows.stride + column), dim - column);
             finite &= _mm256_cmpeq_epi16_mask(_mm256_and_si256(rounded, exponent), exponent) == 0;

@@ -1,78 +1,62 @@
-//! Attention of a group of queries over blocks of pairs (AVX-512 with BF16): an online softmax that starts from the sink.
+//! Attention of a group of queries over blocks of pairs (AVX-512): an online softmax that starts from the sink.
 //!
-//! It must not know layers, sequences or threads. Per block and per tile of up to 8 queries: scores by register tiles of 32
-//! positions, weights in base 2 (the queries carry the factor log₂ e), and the weighted sum of the values by register tiles of
-//! 32 columns. Formula: arXiv 1805.02867 begun with maximum = sink, sum = 1, with one change: weights are relative not to the
-//! maximum but to a whole exponent, raised only when a score passes it by [`HEADROOM`]. So rescaling is rare and exact, and
-//! a weight is rounded alike whatever was seen before: decode and prefill differ by the order of f32 sums alone.
+//! It must not know layers, sequences or threads, nor what the pairs are ([`Cache`]). Per block and per tile of up to 8
+//! queries: scores by register tiles of 32 positions, weights in base 2 (the queries carry the factor log₂ e), and the
+//! weighted sum of the values by register tiles of 32 columns. Formula: arXiv 1805.02867 begun with maximum = sink, sum = 1,
+//! with one change: weights are relative not to the maximum but to a whole exponent, raised only when a score passes it by
+//! [`HEADROOM`]. So rescaling is rare and exact, and a weight is rounded alike whatever was seen before: decode and prefill
+//! differ by the order of f32 sums alone.
 
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "the intrinsics are the vocabulary of this file"))]
 use std::arch::x86_64::*;
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
-use super::registers::{HALF, accumulate, exp2, score};
-use super::{Job, PART_BLOCKS, tile_queries};
+use super::bf16::BF16;
+use super::bytes::Bytes;
+use super::cache::{Before, Cache, Head, Scratch, WeightRow, seen};
+use super::registers::{HALF, Keys, Queries, Weights, accumulate, ask, exp2, score};
+use super::{Element, Job, PART_BLOCKS, tile_queries};
 use crate::cpu::kv::BLOCK_POSITIONS;
-use crate::decode::bf16_to_f32;
 
 /// How far a score may pass the exponent that weights are relative to, in powers of two.
 const HEADROOM: f32 = 8.0;
 
-/// Places in a job's working memory.
-struct Scratch {
-    /// `[queries][padded_dim]`.
-    sums: *mut f32,
-    /// `[queries][16]`: lanes of the weights' totals.
-    totals: *mut f32,
-    /// `[tile][64]`.
-    scores: *mut f32,
-    /// `[tile][64]` as bf16.
-    weights: *mut u16,
-    /// `[queries][padded_dim]` as bf16, scaled by log₂ e / sqrt(head_dim).
-    queries: *mut u16,
-    /// `[queries]`: whole exponents of two that the weights are relative to.
-    exponents: *mut f32,
-    /// `[queries][padded_dim]`, `[queries]`, `[queries]`: the same of all parts before, totals being one number each.
-    before: Before,
-}
-
-struct Before {
-    sums: *mut f32,
-    totals: *mut f32,
-    exponents: *mut f32,
-}
-
-/// One head's part of a block.
-struct Head {
-    keys: *const u16,
-    values: *const u16,
-    finite: bool,
-    /// From here to the same place of the next block that the job reads, in bytes; it is fetched meanwhile.
-    ahead: isize,
-    /// The block's first position.
-    start: usize,
-}
-
-/// Computes a [`Job`].
+/// Computes a [`Job`] over bf16.
 ///
 /// # Safety
 /// The job's pointers hold what it says, its blocks hold every position its queries see, and nobody else touches the results
 /// meanwhile.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-pub(super) unsafe fn attend(job: &Job<'_>) {
+pub(super) unsafe fn attend_bf16(job: &Job<'_>) {
+    // SAFETY: as required.
+    unsafe { attend::<BF16>(job) };
+}
+
+/// Computes a [`Job`] over bytes.
+///
+/// # Safety
+/// As for [`attend_bf16`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(super) unsafe fn attend_bytes(job: &Job<'_>) {
+    // SAFETY: as required.
+    unsafe { attend::<Bytes>(job) };
+}
+
+#[inline(always)]
+unsafe fn attend<C: Cache>(job: &Job<'_>) {
     // SAFETY: as required.
     unsafe {
         if tile_queries(job.rows * job.group) == 4 {
-            attend_by_tiles::<4>(job);
+            attend_by_tiles::<C, 4>(job);
         } else {
-            attend_by_tiles::<8>(job);
+            attend_by_tiles::<C, 8>(job);
         }
     }
 }
 
 #[inline(always)]
-unsafe fn attend_by_tiles<const TILE: usize>(job: &Job<'_>) {
+unsafe fn attend_by_tiles<C: Cache, const TILE: usize>(job: &Job<'_>) {
     let (count, padded_dim) = (job.rows * job.group, job.shape.padded_dim);
     let padded_count = count.next_multiple_of(TILE);
     // SAFETY: `attend`'s contract; places follow one another as `scratch_len` counts them, each a multiple of 64 bytes.
@@ -86,22 +70,25 @@ unsafe fn attend_by_tiles<const TILE: usize>(job: &Job<'_>) {
         let sums = exponents.add(padded_count);
         let totals_before = sums.add(padded_count * padded_dim);
         let before = Before { sums, totals: totals_before, exponents: totals_before.add(padded_count) };
+        let query_scales = before.exponents.add(padded_count);
         let scratch = Scratch {
             sums: start,
             totals,
             scores,
             weights: weights.cast(),
+            weight_scales: query_scales.add(padded_count),
             queries: queries.cast(),
+            query_scales,
             exponents,
             before,
         };
         for first in (job.first_block..job.end_block).step_by(PART_BLOCKS) {
             let end = job.end_block.min(first + PART_BLOCKS);
-            begin(job, &scratch, padded_count, first == job.first_block);
+            begin::<C>(job, &scratch, padded_count, first == job.first_block);
             for block in first..end {
-                let head = head(job, block);
+                let head = head::<C>(job, block);
                 for tile in (0..padded_count).step_by(TILE) {
-                    add_block::<TILE>(job, &scratch, tile, &head);
+                    add_block::<C, TILE>(job, &scratch, tile, &head);
                 }
             }
             if job.end_block - job.first_block > PART_BLOCKS {
@@ -151,43 +138,49 @@ unsafe fn add_part(job: &Job<'_>, scratch: &Scratch, query: usize, is_first: boo
     }
 }
 
+/// A block's part of the job's head. Asks for the scales of the next: they are read all at once, and nobody else asks for them.
 #[inline(always)]
-unsafe fn head(job: &Job<'_>, block: usize) -> Head {
+unsafe fn head<C: Cache>(job: &Job<'_>, block: usize) -> Head {
     let start = |block: usize| {
-        let memory = job.blocks[block - job.dropped_blocks].memory.as_slice::<u16>();
-        memory.as_ptr().wrapping_add(job.kv_head * job.shape.head_len())
+        let memory = job.blocks[block - job.dropped_blocks].memory.as_slice::<u8>();
+        memory.as_ptr().wrapping_add(job.kv_head * job.shape.head_bytes(C::ELEMENT))
     };
     let keys = start(block);
     let next = start((block + 1).min(job.end_block - 1));
+    let ahead = (next as isize).wrapping_sub(keys as isize);
+    let values = keys.wrapping_add(BLOCK_POSITIONS * job.shape.head_dim * C::VALUE_BYTES);
+    let scales = values.wrapping_add(BLOCK_POSITIONS * job.shape.padded_dim * C::VALUE_BYTES);
+    for line in (0..BLOCK_POSITIONS * C::ELEMENT.scale_bytes()).step_by(64) {
+        // SAFETY: the instruction set is the caller's.
+        unsafe { ask(scales.wrapping_add(line), ahead) };
+    }
     Head {
         keys,
-        values: keys.wrapping_add(BLOCK_POSITIONS * job.shape.head_dim),
-        finite: job.blocks[block - job.dropped_blocks].finite[job.kv_head],
-        ahead: (next as isize).wrapping_sub(keys as isize),
+        values,
+        scales: scales.cast(),
+        finite: C::ELEMENT == Element::Byte || job.blocks[block - job.dropped_blocks].finite[job.kv_head],
+        ahead,
         start: block * BLOCK_POSITIONS,
     }
 }
 
 /// Rounds the queries and starts every sum; the sink counts in the first part alone.
 #[inline(always)]
-unsafe fn begin(job: &Job<'_>, scratch: &Scratch, padded_count: usize, is_first: bool) {
+unsafe fn begin<C: Cache>(job: &Job<'_>, scratch: &Scratch, padded_count: usize, is_first: bool) {
     let (dim, padded_dim) = (job.shape.head_dim, job.shape.padded_dim);
     let count = job.rows * job.group;
     // SAFETY: `attend`'s contract. Queries that only fill the tile are zero.
     unsafe {
-        let scale = _mm512_set1_ps(LOG2_E / (dim as f32).sqrt());
+        let factor = LOG2_E / (dim as f32).sqrt();
         scratch.sums.write_bytes(0, padded_count * padded_dim);
         scratch.totals.write_bytes(0, padded_count * 16);
         scratch.exponents.write_bytes(0, padded_count);
         scratch.queries.add(count * padded_dim).write_bytes(0, (padded_count - count) * padded_dim);
+        scratch.query_scales.write_bytes(0, padded_count);
         for query in 0..count {
             let from = job.queries.add(query / job.group * job.stride + query % job.group * dim);
-            for i in (0..dim).step_by(16) {
-                let mask = if dim - i >= 16 { u16::MAX } else { (1 << (dim - i)) - 1 };
-                let scaled = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, from.add(i)), scale);
-                let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(scaled));
-                _mm256_storeu_si256(scratch.queries.add(query * padded_dim + i).cast(), rounded);
-            }
+            let scale = C::round_query(from, dim, factor, scratch.queries.add(query * padded_dim));
+            *scratch.query_scales.add(query) = scale;
             let sink = job.sinks[query % job.group] * LOG2_E;
             *scratch.exponents.add(query) = sink.ceil();
             let weight = _mm512_cvtss_f32(exp2(_mm512_set1_ps(sink - sink.ceil())));
@@ -196,19 +189,9 @@ unsafe fn begin(job: &Job<'_>, scratch: &Scratch, padded_count: usize, is_first:
     }
 }
 
-/// Which positions of a block a query sees; an empty range when none.
-#[inline(always)]
-fn seen(job: &Job<'_>, query: usize, block_start: usize) -> Range<usize> {
-    // Queries that only fill the tile do as the last real one does.
-    let position = job.position + (query / job.group).min(job.rows - 1);
-    let first = job.window.map_or(0, |window| (position + 1).saturating_sub(window));
-    let place = |position: usize| position.saturating_sub(block_start).min(BLOCK_POSITIONS);
-    place(first)..place(position + 1)
-}
-
 /// Adds what a tile of queries sees of a block.
 #[inline(always)]
-unsafe fn add_block<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head) {
+unsafe fn add_block<C: Cache, const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head) {
     // Later queries see later positions, so the tile's outer queries bound what each of them sees.
     let (early, late) = (seen(job, tile, head.start), seen(job, tile + TILE - 1, head.start));
     let any = early.start..late.end;
@@ -220,33 +203,43 @@ unsafe fn add_block<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: u
     let all_seen = late.start == 0 && early.end == BLOCK_POSITIONS;
     // SAFETY: `attend`'s contract; every index stays inside the block and the working memory.
     unsafe {
-        let queries = scratch.queries.add(tile * padded_dim);
+        let queries = Queries {
+            values: scratch.queries.add(tile * padded_dim),
+            stride: padded_dim,
+            scales: scratch.query_scales.add(tile),
+        };
         for half in halves.clone() {
-            let keys = head.keys.add(half * HALF * job.shape.head_dim);
-            let scores = scratch.scores.add(half * HALF);
-            score::<TILE>(queries, padded_dim, keys, job.shape.head_dim / 2, head.ahead, scores);
+            let keys = Keys {
+                pairs: job.shape.head_dim / 2,
+                values: head.keys.add(half * HALF * job.shape.head_dim * C::VALUE_BYTES),
+                scales: head.scales.wrapping_add(half * HALF),
+                ahead: head.ahead,
+            };
+            score::<C, TILE>(&queries, &keys, scratch.scores.add(half * HALF));
         }
         for q in 0..TILE {
             if all_seen {
-                weigh::<true>(job, scratch, tile, q, halves.clone(), u64::MAX);
+                weigh::<C, true>(job, scratch, (tile, q), head, halves.clone(), u64::MAX);
                 continue;
             }
             let Range { start, end } = seen(job, tile + q, head.start);
             let below = |end: usize| if end == 64 { u64::MAX } else { (1u64 << end) - 1 };
-            weigh::<false>(job, scratch, tile, q, halves.clone(), below(end) & !below(start));
+            weigh::<C, false>(job, scratch, (tile, q), head, halves.clone(), below(end) & !below(start));
         }
+        C::round_weights::<TILE>(scratch.scores, halves, scratch.weights, scratch.weight_scales);
         if !all_seen && !head.finite {
-            add_one_by_one::<TILE>(job, scratch, tile, head);
+            C::add_one_by_one::<TILE>(job, scratch, tile, head);
             return;
         }
         let pairs = any.start / 2..any.end.div_ceil(2);
+        let weights = Weights { values: scratch.weights, scales: scratch.weight_scales };
         for column in (0..padded_dim).step_by(HALF) {
             let sums = scratch.sums.add(tile * padded_dim + column);
-            let values = head.values.add(column * BLOCK_POSITIONS);
+            let values = head.values.add(column * BLOCK_POSITIONS * C::VALUE_BYTES);
             if padded_dim - column >= HALF {
-                accumulate::<TILE, 2>(scratch.weights, values, pairs.clone(), head.ahead, sums, padded_dim);
+                accumulate::<C, TILE, 2>(&weights, values, pairs.clone(), head.ahead, sums, padded_dim);
             } else {
-                accumulate::<TILE, 1>(scratch.weights, values, pairs.clone(), head.ahead, sums, padded_dim);
+                accumulate::<C, TILE, 1>(&weights, values, pairs.clone(), head.ahead, sums, padded_dim);
             }
         }
     }
@@ -254,22 +247,26 @@ unsafe fn add_block<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: u
 
 /// Turns a query's scores into weights, raising its exponent first when they are far above it.
 #[inline(always)]
-unsafe fn weigh<const ALL: bool>(
+unsafe fn weigh<C: Cache, const ALL: bool>(
     job: &Job<'_>,
     scratch: &Scratch,
-    tile: usize,
-    q: usize,
+    (tile, q): (usize, usize),
+    head: &Head,
     halves: Range<usize>,
     seen: u64,
 ) {
     // SAFETY: `attend`'s contract.
     unsafe {
         let scores = scratch.scores.add(q * BLOCK_POSITIONS);
-        let weights = scratch.weights.add(q * BLOCK_POSITIONS);
+        let row = WeightRow {
+            scores,
+            weights: scratch.weights.add(q * BLOCK_POSITIONS),
+            total: scratch.totals.add((tile + q) * 16),
+        };
         let exponent = scratch.exponents.add(tile + q);
-        let total = scratch.totals.add((tile + q) * 16);
         if !ALL && seen == 0 {
-            weights.add(halves.start * HALF).write_bytes(0, halves.len() * HALF);
+            scores.add(halves.start * HALF).write_bytes(0, halves.len() * HALF);
+            row.weights.add(halves.start * HALF).write_bytes(0, halves.len() * HALF);
             return;
         }
         let unseen = _mm512_set1_ps(f32::NEG_INFINITY);
@@ -286,18 +283,7 @@ unsafe fn weigh<const ALL: bool>(
             raise(job, scratch, tile + q, _mm512_reduce_max_ps(greatest).ceil());
         }
         let base = _mm512_set1_ps(*exponent);
-        let mut sum = _mm512_load_ps(total);
-        // A pair of ones: totals are made of the rounded weights, so that those are what adds up to 1.
-        let ones = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(0x3F80_3F80));
-        for half in halves {
-            let low = exp2(_mm512_sub_ps(score(2 * half), base));
-            let high = exp2(_mm512_sub_ps(score(2 * half + 1), base));
-            let rounded = _mm512_cvtne2ps_pbh(high, low);
-            sum = _mm512_dpbf16_ps(sum, rounded, ones);
-            let rounded = std::mem::transmute::<__m512bh, __m512i>(rounded);
-            _mm512_store_si512(weights.add(half * HALF).cast(), rounded);
-        }
-        _mm512_store_ps(total, sum);
+        C::weigh::<ALL>(score, base, halves, seen, head.scales.wrapping_add(BLOCK_POSITIONS), &row);
     }
 }
 
@@ -314,28 +300,6 @@ unsafe fn raise(job: &Job<'_>, scratch: &Scratch, query: usize, to: f32) {
         for i in (0..job.shape.padded_dim).step_by(16) {
             let sum = scratch.sums.add(query * job.shape.padded_dim + i);
             _mm512_store_ps(sum, _mm512_mul_ps(_mm512_load_ps(sum), shrink));
-        }
-    }
-}
-
-/// Adds the weighted values where one that some query must not see is not finite: even a weight of zero would make NaN of it.
-#[cold]
-#[inline(never)]
-unsafe fn add_one_by_one<const TILE: usize>(job: &Job<'_>, scratch: &Scratch, tile: usize, head: &Head) {
-    let (dim, padded_dim) = (job.shape.head_dim, job.shape.padded_dim);
-    // SAFETY: `attend`'s contract.
-    unsafe {
-        for q in 0..TILE {
-            for position in seen(job, tile + q, head.start) {
-                let weight = bf16_to_f32(*scratch.weights.add(q * BLOCK_POSITIONS + position));
-                for column in 0..dim {
-                    let first = column / HALF * HALF;
-                    let width = (padded_dim - first).min(HALF);
-                    let place = first * BLOCK_POSITIONS + (position / 2 * width + column % HALF) * 2 + position % 2;
-                    *scratch.sums.add((tile + q) * padded_dim + column) +=
-                        weight * bf16_to_f32(*head.values.add(place));
-                }
-            }
         }
     }
 }
