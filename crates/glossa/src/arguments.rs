@@ -134,6 +134,10 @@ pub(crate) struct ComputeArguments {
     /// their memory and their time (not with --exact).
     #[arg(long, value_enum, default_value_t = DenseWeights::Published)]
     pub(crate) dense_weights: DenseWeights,
+    /// In which form keys and values are kept: bf16 (f32 with --exact), or 8 bits with a scale per position and head, which takes half
+    /// the memory and makes decoding behind a long prompt faster.
+    #[arg(long = "kv", value_enum, default_value_t = KvForm::Default)]
+    pub(crate) kv_form: KvForm,
     /// Prompt tokens computed at a time.
     #[arg(long, default_value_t = model::PLANNED_CHUNK_TOKENS, value_name = "N")]
     pub(crate) chunk: usize,
@@ -143,6 +147,13 @@ pub(crate) struct ComputeArguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DenseWeights {
     Published,
+    Q8,
+}
+
+/// Forms of keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KvForm {
+    Default,
     Q8,
 }
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use harmony::{GgufTokenizer, Vocabulary};
-use kernels::IsaKind;
+use kernels::{IsaKind, KvPrecision};
 use model::{Checkpoint, Device, Precision, VocabularySource};
 
-use crate::arguments::{ComputeArguments, DenseWeights, VocabularyArguments};
+use crate::arguments::{ComputeArguments, DenseWeights, KvForm, VocabularyArguments};
 use crate::error::Error;
 
 /// The vocabulary of a checkpoint: its own, or o200k_harmony where it fits.
@@ -81,6 +81,14 @@ pub(crate) fn precision(exact: bool, dense_weights: DenseWeights) -> Result<Prec
         }),
         (false, DenseWeights::Published) => Ok(Precision::Default),
         (false, DenseWeights::Q8) => Ok(Precision::DenseEight),
+    }
+}
+
+/// In which precision keys and values are kept, from `--kv`.
+pub(crate) fn kv(precision: Precision, kv: KvForm) -> KvPrecision {
+    match kv {
+        KvForm::Default => precision.kv(),
+        KvForm::Q8 => KvPrecision::Q8,
     }
 }
 

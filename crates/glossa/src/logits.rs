@@ -16,8 +16,13 @@ pub(crate) fn run(arguments: &LogitsArguments) -> Result<(), Error> {
     let device = loading::device(&arguments.compute)?;
     let ids = read_ids(&arguments.ids)?;
     let precision = loading::precision(!arguments.default_precision, arguments.compute.dense_weights)?;
-    let mut model =
-        packs::load(Checkpoint::open_without_scales(&arguments.model)?, device, precision, Some(&arguments.model))?;
+    let kv = loading::kv(precision, arguments.compute.kv_form);
+    let mut model = packs::load(
+        Checkpoint::open_without_scales(&arguments.model)?,
+        device,
+        (precision, kv),
+        Some(&arguments.model),
+    )?;
     // Refuse a prompt that cannot be finished before hours are spent on its beginning.
     if ids.is_empty() {
         return Err(model::Error::EmptySpan.into());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use kernels::{PackReader, PackStore};
+use kernels::{KvPrecision, PackReader, PackStore};
 use model::{Checkpoint, Device, Model, Precision};
 
 use crate::arguments::PackArguments;
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &PackArguments) -> Result<(), Error> {
 pub(crate) fn load(
     checkpoint: Checkpoint,
     device: Device,
-    precision: Precision,
+    (precision, kv): (Precision, KvPrecision),
     place: Option<&Path>,
 ) -> Result<Box<dyn Model>, Error> {
     let is_packed = precision != Precision::Exact && device != Device::Reference;
@@ -55,7 +55,7 @@ pub(crate) fn load(
         checkpoint.check_scales()?;
     }
     let published = checkpoint.clone();
-    let model = model::load_with(checkpoint, device, precision, store)?;
+    let model = model::load_with_kv(checkpoint, device, precision, kv, store)?;
     if let Some(path) = path.filter(|_| passed_over.load(Ordering::Relaxed) > 0) {
         published.check_scales()?;
         say(&format!("{}: packed from another model, not used; run `glossa pack` again\n", path.display()));

@@ -43,14 +43,19 @@ pub(crate) enum Weights {
 
 impl Plan {
     /// Plans for a model that is served within limits.
-    pub(crate) fn new(checkpoint: &Checkpoint, precision: Precision, has_pack: bool, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        checkpoint: &Checkpoint,
+        (precision, kv): (Precision, KvPrecision),
+        has_pack: bool,
+        limits: &Limits,
+    ) -> Self {
         let config = &checkpoint.config;
         let (weights, weight_bytes) = match (precision, has_pack) {
             (Precision::Exact, _) => (Weights::Published, checkpoint.tensor_bytes()),
             (Precision::Default | Precision::DenseEight, true) => (Weights::PackFile, packed(checkpoint, precision)),
             (Precision::Default | Precision::DenseEight, false) => (Weights::Packed, packed(checkpoint, precision)),
         };
-        let position = Cpu::kv_bytes_per_position(config.kv_heads, config.head_dim, kv_precision(precision));
+        let position = Cpu::kv_bytes_per_position(config.kv_heads, config.head_dim, kv);
         Self {
             weights,
             weight_bytes,
@@ -135,14 +140,6 @@ pub(crate) fn dense_bytes(matrix: &DenseMatrix, precision: Precision) -> usize {
     }
 }
 
-/// What keys and values are kept in.
-pub(crate) fn kv_precision(precision: Precision) -> KvPrecision {
-    match precision {
-        Precision::Exact => KvPrecision::F32,
-        Precision::Default | Precision::DenseEight => KvPrecision::BF16,
-    }
-}
-
 /// Bytes for people.
 pub(crate) fn readable(bytes: u64) -> String {
     let bytes = bytes as f64;
@@ -195,10 +192,10 @@ mod tests {
     fn a_plan_counts_what_a_model_holds() {
         let (checkpoint, _) = Named::Shipped.open().unwrap();
         let limits = Limits::serving(4096, 64 << 20);
-        let exact = Plan::new(&checkpoint, Precision::Exact, true, &limits);
+        let exact = Plan::new(&checkpoint, (Precision::Exact, Precision::Exact.kv()), true, &limits);
         assert_eq!((exact.weights, exact.weight_bytes), (Weights::Published, checkpoint.tensor_bytes()));
-        let default = Plan::new(&checkpoint, Precision::Default, false, &limits);
-        let eight = Plan::new(&checkpoint, Precision::DenseEight, true, &limits);
+        let default = Plan::new(&checkpoint, (Precision::Default, Precision::Default.kv()), false, &limits);
+        let eight = Plan::new(&checkpoint, (Precision::DenseEight, Precision::DenseEight.kv()), true, &limits);
         assert_eq!((default.weights, eight.weights), (Weights::Packed, Weights::PackFile));
         assert!(eight.weight_bytes < default.weight_bytes);
         for (plan, precision) in [(exact, Precision::Exact), (default, Precision::Default)] {
@@ -213,7 +210,7 @@ mod tests {
         let (checkpoint, _) = Named::Shipped.open().unwrap();
         let disk = Some(DiskCache::new("cache".into(), 1 << 30, "model".into()));
         let limits = Limits { disk, ..Limits::serving(4096, 1 << 30) };
-        let plan = Plan::new(&checkpoint, Precision::Default, false, &limits);
+        let plan = Plan::new(&checkpoint, (Precision::Default, Precision::Default.kv()), false, &limits);
         assert!(plan.total_bytes() > (1 << 30) + (256 << 20));
         assert!(plan.check(None).is_ok() && plan.check(Some(plan.total_bytes())).is_ok());
         let refused = plan.check(Some(1 << 30)).unwrap_err().to_string();

@@ -55,9 +55,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     let ids =
         if arguments.raw { vocabulary.encode_with_specials(&prompt) } else { render(arguments, &vocabulary, prompt)? };
     let precision = loading::precision(arguments.exact, arguments.compute.dense_weights)?;
+    let kv = loading::kv(precision, arguments.compute.kv_form);
     let context_tokens = context_tokens(arguments.context, checkpoint.config.context_length)?;
     let limits = Limits::single(context_tokens, arguments.compute.chunk);
-    let engine = Engine::new(packs::load(checkpoint, device, precision, named.path())?, limits)?;
+    let engine = Engine::new(packs::load(checkpoint, device, (precision, kv), named.path())?, limits)?;
     let loading_time = started.elapsed();
     // Exact sums depend on how many rows are computed together, so a guess could change the answer by a rounding.
     let drafts = if arguments.exact { Drafts::Off } else { Drafts::default() };

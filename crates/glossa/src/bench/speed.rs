@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Instant;
 
-use kernels::{GateUp, HugeBytes, Mxfp4Matrix, Pool, measure};
+use kernels::{GateUp, HugeBytes, KvPrecision, Mxfp4Matrix, Pool, measure};
 use model::{AttentionKind, Checkpoint, Model, Precision, SequenceId, Span, Wanted};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::loading;
 use crate::memory;
 use crate::packs;
-use crate::plan::{dense_bytes, kv_precision};
+use crate::plan::dense_bytes;
 
 /// What a model did.
 pub(super) struct Speed {
@@ -64,11 +64,12 @@ struct Probe {
 pub(super) fn measure(path: &Path, arguments: &BenchArguments, progress: &mut Progress) -> Result<Speed, Error> {
     let device = loading::device(&arguments.compute)?;
     let precision = loading::precision(arguments.exact, arguments.compute.dense_weights)?;
+    let kv = loading::kv(precision, arguments.compute.kv_form);
     progress.show(false, &format!("loading {}", path.display()));
     let start = Instant::now();
     let checkpoint = Checkpoint::open_without_scales(path)?;
     let plan = checkpoint.clone();
-    let mut model = packs::load(checkpoint, device, precision, Some(path))?;
+    let mut model = packs::load(checkpoint, device, (precision, kv), Some(path))?;
     let load_seconds = start.elapsed().as_secs_f64();
     prefill(&mut *model, 1, arguments.compute.chunk)?;
     let first_token_seconds = start.elapsed().as_secs_f64();
@@ -91,7 +92,7 @@ pub(super) fn measure(path: &Path, arguments: &BenchArguments, progress: &mut Pr
     for (depth, batch) in singles.chain(arguments.batch.iter().map(|&batch| (0, batch))) {
         progress.show(false, &format!("decoding {batch} sequence(s) at {depth} tokens"));
         let (rates, probes) = decode(&mut *model, depth, batch, arguments, &probe)?;
-        let bytes_per_token = (batch == 1).then(|| bytes_per_token(&plan, precision, depth));
+        let bytes_per_token = (batch == 1).then(|| bytes_per_token(&plan, (precision, kv), depth));
         decodes.push(Decode { depth, batch, rates, probes, bytes_per_token });
     }
     let probe_bytes = probe.bytes.as_slice().len() as u64;
@@ -166,9 +167,9 @@ fn decode(
 }
 
 /// Weights of one token and the keys and values that it looks at.
-fn bytes_per_token(checkpoint: &Checkpoint, precision: Precision, depth: usize) -> f64 {
+fn bytes_per_token(checkpoint: &Checkpoint, (precision, kv): (Precision, KvPrecision), depth: usize) -> f64 {
     let config = &checkpoint.config;
-    let per_layer = kernels::Cpu::kv_bytes_per_position(config.kv_heads, config.head_dim, kv_precision(precision));
+    let per_layer = kernels::Cpu::kv_bytes_per_position(config.kv_heads, config.head_dim, kv);
     let positions: usize = (config.layers.iter())
         .map(|kind| match kind {
             AttentionKind::Full => depth,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use engine::{DiskCache, Drafts, Engine, Event, Job, Limits, Sampling, SharedChunk};
+use kernels::KvPrecision;
 use model::{Checkpoint, Device, Precision};
 
 use super::dictated::{Dictated, Dictation};
@@ -25,6 +26,7 @@ pub(super) struct EngineTarget {
     model: PathBuf,
     device: Device,
     precision: Precision,
+    kv: KvPrecision,
     limits: Limits,
     /// Whether tokens are guessed, to be checked several at once.
     drafts: bool,
@@ -47,10 +49,11 @@ impl Planned {
     pub(super) fn new(model: &Path, arguments: &BenchArguments) -> Result<Self, Error> {
         let device = loading::device(&arguments.compute)?;
         let precision = loading::precision(arguments.exact, arguments.compute.dense_weights)?;
+        let kv = loading::kv(precision, arguments.compute.kv_form);
         let checkpoint = Checkpoint::open_without_scales(model)?;
         let limits = limits(arguments, &checkpoint);
         let has_pack = device != Device::Reference && packs::has_pack(model, precision);
-        let plan = Plan::new(&checkpoint, precision, has_pack, &limits);
+        let plan = Plan::new(&checkpoint, (precision, kv), has_pack, &limits);
         let vocabulary_size = checkpoint.config.vocabulary_size;
         // Exact sums depend on how many rows are computed together, so `run` guesses nothing there either.
         let drafts = !(arguments.exact || arguments.load.no_drafts);
@@ -61,6 +64,7 @@ impl Planned {
             model,
             device,
             precision,
+            kv,
             limits,
             drafts,
             dictation: Dictation::default(),
@@ -87,7 +91,7 @@ impl Planned {
 impl EngineTarget {
     fn start(&mut self, checkpoint: Checkpoint) -> Result<(), Error> {
         self_test::kernels(self.device, self.precision)?;
-        let mut model = packs::load(checkpoint, self.device, self.precision, Some(&self.model))?;
+        let mut model = packs::load(checkpoint, self.device, (self.precision, self.kv), Some(&self.model))?;
         self_test::model(&mut *model, &self.model, self.device, self.precision)?;
         let model = Dictated::new(model, self.dictation.clone());
         self.engine = Some(Engine::new(Box::new(model), self.limits.clone())?);
