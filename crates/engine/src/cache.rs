@@ -150,7 +150,10 @@ impl PrefixCache {
 
     pub(crate) fn stats(&self) -> CacheStats {
         let disk = self.tier.as_ref().map(Tier::stats);
-        CacheStats { nodes: self.nodes.len() as u64, disk, ..self.stats.clone() }
+        let full = self.nodes.len() * self.shape.full_layers;
+        let windows = self.nodes.values().filter(|node| node.sliding.is_some()).count() * self.shape.sliding_layers;
+        let bytes = ((full + windows) * self.shape.block_bytes) as u64;
+        CacheStats { nodes: self.nodes.len() as u64, bytes, disk, ..self.stats.clone() }
     }
 
     fn keep_block(

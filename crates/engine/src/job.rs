@@ -201,6 +201,12 @@ impl Limits {
     /// meanwhile waits for its end.
     pub const SERVING_CHUNK_TOKENS: usize = 512;
 
+    /// Rows of logits that a step may hold at once, each `[vocabulary]` of f32.
+    #[must_use]
+    pub fn logit_rows_max(&self) -> usize {
+        self.sequences_max + crate::steps::DRAFT_ROWS_MAX
+    }
+
     /// What a model of this context can keep.
     pub(crate) fn for_context(self, context_length: usize) -> Self {
         Self {

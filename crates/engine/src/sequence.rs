@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use model::SequenceId;
+use model::{SequenceId, Span, Wanted};
 
 use crate::cache::Path;
 use crate::draft::StepCosts;
@@ -10,7 +10,7 @@ use crate::generation::{Event, Finish, FinishReason, Reader};
 use crate::guard::{Guard, GuardReport};
 use crate::job::{Drafts, Job};
 use crate::sampler::{Sampled, Sampler};
-use crate::scheduler::View;
+use crate::scheduler::{Row, View};
 use crate::speculation::Speculation;
 
 /// Tokens that a generating sequence may have to compute at once: the one it sampled, and what was forced upon it.
@@ -105,20 +105,41 @@ impl Sequence {
         View { number: self.number, place: self.place(), unread, is_generating, drafts: self.draft().len() }
     }
 
+    /// The tokens of its part of a step.
+    pub(crate) fn input(&self, row: &Row) -> Vec<u32> {
+        [&self.tokens[self.computed..][..row.tokens], &self.draft()[..row.drafts]].concat()
+    }
+
+    /// Its part of a step. Logits are wanted behind the last token, and behind each one on trial.
+    pub(crate) fn span<'a>(&self, row: &Row, ids: &'a [u32]) -> Span<'a> {
+        let wanted = match (row.tokens == self.unread(), row.drafts) {
+            (false, _) => Wanted::None,
+            (true, 0) => Wanted::Last,
+            (true, _) => Wanted::All,
+        };
+        Span { sequence: self.id.expect("it runs"), ids, wanted }
+    }
+
     /// Tokens on trial in the next step.
     pub(crate) fn draft(&self) -> &[u32] {
         self.speculation.as_ref().map_or(&[], |speculation| speculation.draft())
     }
 
-    /// Decides what to try in the next step, where others have so many rows; `None` when nothing is to be tried.
-    pub(crate) fn prepare_draft(&mut self, costs: &StepCosts, other_rows: Option<usize>, context_tokens: usize) {
+    /// Decides what to try in the next step, where others have so many rows; `None` when nothing is to be tried. At most `most`
+    /// tokens.
+    pub(crate) fn prepare_draft(
+        &mut self,
+        costs: &StepCosts,
+        other_rows: Option<usize>,
+        (context_tokens, most): (usize, usize),
+    ) {
         if self.job.drafts == Drafts::Off {
             return;
         }
         let is_ready = self.generated() > 0 && self.unread() == 1;
         // The last token is not worth a trial: it comes anyway.
         let left = context_tokens.min(self.prompt_tokens + self.job.tokens_max.unwrap_or(context_tokens));
-        let most = left.saturating_sub(self.tokens.len() + 1);
+        let most = most.min(left.saturating_sub(self.tokens.len() + 1));
         match other_rows.filter(|_| is_ready) {
             Some(other_rows) => {
                 let speculation = self.speculation.take().or_else(|| Speculation::new(&self.tokens, self.job.drafts));

@@ -54,6 +54,8 @@ pub struct CacheStats {
     pub disk_tokens: u64,
     /// Blocks of tokens held now.
     pub nodes: u64,
+    /// Bytes that these hold, some of them together with running jobs.
+    pub bytes: u64,
     /// Blocks of tokens that had to go.
     pub evicted: u64,
     /// Sliding windows that had to go alone.

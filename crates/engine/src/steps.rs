@@ -4,7 +4,7 @@ mod memory;
 
 use std::time::Instant;
 
-use model::{KvShape, Model, Span, Wanted};
+use model::{KvShape, Model, Span};
 
 use crate::cache::PrefixCache;
 use crate::draft::StepCosts;
@@ -15,6 +15,9 @@ use crate::pace::Pace;
 use crate::scheduler::{Budget, Row, View, plan};
 use crate::sequence::Sequence;
 use crate::stats::Stats;
+
+/// Tokens on trial in a step, of all sequences together: each costs a row of logits over the whole vocabulary.
+pub(crate) const DRAFT_ROWS_MAX: usize = 48;
 
 /// Everything that the step thread owns.
 pub(crate) struct Steps {
@@ -98,9 +101,11 @@ impl Steps {
     fn prepare_drafts(&mut self) {
         let views = self.running.iter().map(Sequence::view);
         let rows: Option<usize> = views.map(|view| view.is_generating.then_some(view.unread)).sum();
+        let mut left = DRAFT_ROWS_MAX;
         for sequence in &mut self.running {
             let other_rows = rows.map(|rows| rows.saturating_sub(1));
-            sequence.prepare_draft(&self.costs, other_rows, self.limits.context_tokens);
+            sequence.prepare_draft(&self.costs, other_rows, (self.limits.context_tokens, left));
+            left -= sequence.draft().len();
         }
     }
 
@@ -156,31 +161,15 @@ impl Steps {
     /// Computes rows and hands out what came of them.
     fn compute(&mut self, rows: &[Row]) {
         let began = Instant::now();
-        let members: Vec<usize> = rows.iter().map(|row| self.member(row.number)).collect();
-        let inputs: Vec<Vec<u32>> = (rows.iter().zip(&members))
-            .map(|(row, &member)| {
-                let sequence = &self.running[member];
-                let ids = &sequence.tokens[sequence.computed..][..row.tokens];
-                [ids, &sequence.draft()[..row.drafts]].concat()
-            })
-            .collect();
-        let spans: Vec<Span<'_>> = (rows.iter().zip(&members).zip(&inputs))
-            .map(|((row, &member), ids)| {
-                let sequence = &self.running[member];
-                let wanted = match (row.tokens == sequence.unread(), row.drafts) {
-                    (false, _) => Wanted::None,
-                    (true, 0) => Wanted::Last,
-                    (true, _) => Wanted::All,
-                };
-                Span { sequence: sequence.id.expect("it runs"), ids, wanted }
-            })
-            .collect();
+        let members: Vec<&Sequence> = rows.iter().map(|row| &self.running[self.member(row.number)]).collect();
+        let inputs: Vec<Vec<u32>> = rows.iter().zip(&members).map(|(row, sequence)| sequence.input(row)).collect();
+        let spans = rows.iter().zip(&members).zip(&inputs);
+        let spans: Vec<Span<'_>> = spans.map(|((row, sequence), ids)| sequence.span(row, ids)).collect();
+        let reading = rows.iter().zip(&members).filter(|(_, sequence)| !sequence.view().is_generating);
+        let read: usize = reading.map(|(row, _)| row.tokens).sum();
         let outcome = self.model.forward(&spans, &mut self.logits);
         let now = Instant::now();
         self.stats.steps += 1;
-        let read: usize = (rows.iter().zip(&members))
-            .map(|(row, &member)| if self.running[member].view().is_generating { 0 } else { row.tokens })
-            .sum();
         self.stats.read_tokens += read as u64;
         self.pace.observe(read, now - began);
         if read == 0 {
@@ -188,24 +177,39 @@ impl Steps {
             self.costs.observe_step(all, (now - began).as_secs_f64());
         }
         let mut logits = std::mem::take(&mut self.logits);
-        let mut rest = &mut logits[..];
-        let mut broken = outcome.err();
-        let all_fail = broken.as_ref().is_some_and(|error| !self.has_broken_rows(error, rest));
-        let vocabulary = self.model.config().vocabulary_size;
+        match outcome {
+            // Only those that have such logits fail, if they can be told.
+            Err(error) if !is_told_by(&error, &logits) => self.fail_all(error, rows),
+            Ok(()) => self.hand_out(rows, (&mut logits, false), now),
+            Err(_) => self.hand_out(rows, (&mut logits, true), now),
+        }
+        self.logits = logits;
+    }
+
+    /// Gives each row the logits that it wanted; some may be broken.
+    fn hand_out(&mut self, rows: &[Row], (mut logits, some_broken): (&mut [f32], bool), now: Instant) {
+        let vocabulary_size = self.model.config().vocabulary_size;
         for row in rows {
             let member = self.member(row.number);
             let wants = row.tokens == self.running[member].unread();
             let own;
-            (own, rest) = rest.split_at_mut(if wants && !all_fail { (1 + row.drafts) * vocabulary } else { 0 });
-            if all_fail || (broken.is_some() && own.iter().any(|logit| !logit.is_finite())) {
-                self.fail(member, broken.take().map_or(Error::StepFailed, Error::Model));
-                // Whoever else is broken is told so, too.
-                broken.get_or_insert(model::Error::NonFiniteLogits { token: 0 });
-            } else {
-                self.commit(member, row, own, now);
+            (own, logits) = logits.split_at_mut(if wants { (1 + row.drafts) * vocabulary_size } else { 0 });
+            match own.iter().position(|logit| some_broken && !logit.is_finite()) {
+                None => self.commit(member, row, own, now),
+                Some(at) => {
+                    let error = model::Error::NonFiniteLogits { token: at % vocabulary_size };
+                    self.fail(member, Error::Model(error));
+                }
             }
         }
-        self.logits = logits;
+    }
+
+    /// Ends all rows of a step that failed as a whole; the first is told why.
+    fn fail_all(&mut self, error: model::Error, rows: &[Row]) {
+        let mut error = Some(error);
+        for row in rows {
+            self.fail(self.member(row.number), error.take().map_or(Error::StepFailed, Error::Model));
+        }
     }
 
     /// Takes a row's results over: tokens that are computed now, and those that were chosen after the last of them, one after another as
@@ -242,11 +246,6 @@ impl Steps {
         }
     }
 
-    /// Whether an error names itself in the logits: then only those that have such logits fail.
-    fn has_broken_rows(&self, error: &model::Error, logits: &[f32]) -> bool {
-        matches!(error, model::Error::NonFiniteLogits { .. }) && logits.iter().any(|logit| !logit.is_finite())
-    }
-
     /// Ends a running sequence that a step broke. What the cache has of it was computed by steps that did not fail.
     fn fail(&mut self, member: usize, error: Error) {
         let mut sequence = self.running.remove(member);
@@ -260,6 +259,11 @@ impl Steps {
     fn member(&self, number: u64) -> usize {
         self.running.iter().position(|sequence| sequence.number == number).expect("it runs")
     }
+}
+
+/// Whether a failed step's logits say whose they are.
+fn is_told_by(error: &model::Error, logits: &[f32]) -> bool {
+    matches!(error, model::Error::NonFiniteLogits { .. }) && logits.iter().any(|logit| !logit.is_finite())
 }
 
 #[cfg(test)]

@@ -63,6 +63,10 @@ pub(crate) struct RunArguments {
     /// Most tokens to generate, reasoning included [default: to the end of the context].
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) max_tokens: Option<usize>,
+    /// Most tokens of reasoning; then the answer begins, as it does when the reasoning only repeats itself [default: 4096, 16384 or
+    /// 65536, by effort].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) reasoning_budget: Option<usize>,
     /// Tokens of prompt and answer together [default: what the model was made for].
     #[arg(long, value_name = "N")]
     pub(crate) context: Option<usize>,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use engine::{Finish, FinishReason};
 
+use crate::guards;
+
 /// One line of figures.
 pub(crate) fn figures(finish: &Finish, loading: Duration) -> String {
     let mut line = format!("loaded in {:.2} s · prompt {} tokens", loading.as_secs_f64(), finish.prompt_tokens);
@@ -18,6 +20,9 @@ pub(crate) fn figures(finish: &Finish, loading: Duration) -> String {
     // The first token comes out of reading the prompt; the others each took a step.
     if let (Some(decode), Some(steps @ 1..)) = (finish.decode, finish.generated_tokens.checked_sub(1)) {
         line.push_str(&format!(", {:.2} tokens/s", rate(steps, decode)));
+    }
+    if let Some(report) = &finish.guard {
+        line.push_str(&format!(" · {}", guards::words(report)));
     }
     line + " · " + reason(finish.reason)
 }

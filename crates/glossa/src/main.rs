@@ -9,6 +9,7 @@ mod bench;
 mod console;
 mod error;
 mod figures;
+mod guards;
 mod inspect;
 mod loading;
 mod logits;

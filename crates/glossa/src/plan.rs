@@ -176,7 +176,7 @@ fn working(config: &ModelConfig, limits: &Limits) -> u64 {
     let attention = 2 * (config.heads + config.kv_heads) * config.head_dim;
     let experts = config.experts_per_token * (EXPERT_ROWS * config.intermediate_size + config.hidden_size);
     let per_token = HIDDEN_ROWS * config.hidden_size + attention + experts + config.experts;
-    let values = limits.chunk_tokens * per_token + limits.sequences_max * config.vocabulary_size;
+    let values = limits.chunk_tokens * per_token + 2 * limits.logit_rows_max() * config.vocabulary_size;
     PROGRAM_BYTES + (values * size_of::<f32>()) as u64
 }
 

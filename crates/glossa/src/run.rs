@@ -16,6 +16,7 @@ use crate::arguments::{Effort, RunArguments, SamplingArguments};
 use crate::console::{Progress, json_line, say, terminator};
 use crate::error::Error;
 use crate::figures::{figures, reason_code};
+use crate::guards;
 use crate::loading;
 use crate::output::{Display, Part};
 use crate::packs;
@@ -62,7 +63,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     let loading_time = started.elapsed();
     // Exact sums depend on how many rows are computed together, so a guess could change the answer by a rounding.
     let drafts = if arguments.exact { Drafts::Off } else { Drafts::default() };
-    let job = Job { sampling, stop_ids, tokens_max: arguments.max_tokens, drafts, ..Job::new(ids) };
+    let guards = match arguments.raw {
+        true => None,
+        false => Some(guards::guards(&vocabulary, arguments.effort, arguments.reasoning_budget)?),
+    };
+    let job = Job { sampling, stop_ids, tokens_max: arguments.max_tokens, drafts, guards, ..Job::new(ids) };
     let turn = generate(arguments, &engine, &vocabulary, job, &mut progress)?;
     if arguments.json {
         print_json(&turn, loading_time)?;
@@ -278,6 +283,8 @@ fn print_json(turn: &Turn, loading: Duration) -> Result<(), Error> {
             "decode": finish.decode.map(|time| time.as_secs_f64()),
         },
         "kv_bytes": finish.kv_bytes,
+        "guard": finish.guard.map(|report| json!({"kind": guards::code(report.kind), "reasoning_tokens": report.reasoning_tokens})),
+        "drafts": { "tried": finish.drafted_tokens, "accepted": finish.accepted_tokens },
     });
     Ok(writeln!(stdout().lock(), "{}", json_line(&value))?)
 }

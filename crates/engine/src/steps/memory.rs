@@ -10,17 +10,41 @@ use crate::scheduler::Row;
 use crate::sequence::Sequence;
 
 impl Steps {
-    /// Lets waiting jobs begin while there is room: for their prompts beside what the others have and will read.
+    /// Lets waiting jobs begin while there is room: for their prompts beside what the others have and will read. Whose beginning is just
+    /// being read by another waits until it can be found, and lets others go first.
     pub(super) fn admit(&mut self, now: Instant) {
-        while self.running.len() < self.limits.sequences_max {
-            let next = (0..self.waiting.len()).min_by_key(|&index| (self.waiting[index].place(), index));
-            let Some(next) = next else { return };
+        let mut order: Vec<(u64, u64)> =
+            self.waiting.iter().map(|sequence| (sequence.place(), sequence.number)).collect();
+        order.sort_unstable();
+        for (_, number) in order {
+            let next = self.waiting.iter().position(|sequence| sequence.number == number).expect("it waits");
+            if self.running.len() == self.limits.sequences_max {
+                return;
+            }
+            if self.is_being_read(&self.waiting[next]) {
+                continue;
+            }
             if !self.running.is_empty() && !self.fits(&self.waiting[next]) {
                 return;
             }
             let sequence = self.waiting.remove(next);
             self.begin(sequence, now);
         }
+    }
+
+    /// Whether a running job is reading a beginning that this one shares, so that waiting for it saves reading it twice.
+    fn is_being_read(&self, newcomer: &Sequence) -> bool {
+        let block = self.shape.block_positions;
+        let shares = |other: &Sequence| {
+            let both = other.tokens.iter().zip(&newcomer.tokens).take_while(|(a, b)| a == b).count();
+            // What is found ends with a whole block, and leaves a token to compute.
+            both.min(newcomer.tokens.len() - 1) / block * block >= other.computed + block
+        };
+        self.cache.is_some()
+            && newcomer.job.cached
+            && (self.running.iter())
+                .filter(|other| other.job.cached && other.job.tenant == newcomer.job.tenant)
+                .any(|other| !other.view().is_generating && shares(other))
     }
 
     /// Whether the prompts of all that run and this one can be held together.

@@ -80,6 +80,18 @@ fn a_conversation_is_read_once() {
 }
 
 #[test]
+fn who_comes_together_with_the_same_beginning_reads_it_once() {
+    let engine = serving(None);
+    let shared = prompt(1, 2000);
+    let jobs: Vec<Job> = (0..5).map(|seed| job(&[&shared[..], &prompt(10 + seed, 30)].concat())).collect();
+    let generations: Vec<Generation> = jobs.into_iter().map(|job| engine.submit(job).unwrap()).collect();
+    let found: Vec<usize> = generations.into_iter().map(|generation| read(generation).1.cached_tokens).collect();
+    // Whoever is first to be seen by the engine reads it.
+    assert_eq!(found.iter().filter(|&&found| found == 0).count(), 1, "{found:?}");
+    assert_eq!(found.iter().filter(|&&found| found == 2000).count(), 4, "{found:?}");
+}
+
+#[test]
 fn nobody_finds_what_is_not_theirs_or_not_kept() {
     let engine = serving(None);
     let first = prompt(1, 100);
