@@ -4,7 +4,7 @@
 use std::fmt;
 
 use engine::Limits;
-use kernels::{Cpu, DenseFormat, DenseMatrix, GateUp, KV_BLOCK_POSITIONS, KvPrecision, Mxfp4Matrix};
+use kernels::{Cpu, DenseFormat, DenseMatrix, KV_BLOCK_POSITIONS, KvPrecision};
 use model::{Checkpoint, ModelConfig, Precision};
 use serde_json::{Value, json};
 
@@ -155,15 +155,9 @@ pub(crate) fn readable(bytes: u64) -> String {
 /// Weights in the fast kernels' form, beside the embedding, routers and vectors, which stay as they are.
 fn packed(checkpoint: &Checkpoint, precision: Precision) -> u64 {
     let mut bytes = checkpoint.embedding.bytes.len() + dense_bytes(&checkpoint.unembedding, precision);
-    let mut expert = |matrix: &Mxfp4Matrix| bytes += matrix.blocks.len() + matrix.scales.len();
     for layer in &checkpoint.layers {
-        expert(&layer.down);
-        match &layer.gate_up {
-            GateUp::Interleaved(both) | GateUp::Halves(both) => expert(both),
-            GateUp::Separate { gate, up } => [gate, up].into_iter().for_each(&mut expert),
-        }
-    }
-    for layer in &checkpoint.layers {
+        let experts = layer.gate_up.matrices().chain([&layer.down]);
+        bytes += experts.map(|matrix| matrix.blocks.len() + matrix.scales.len()).sum::<usize>();
         let dense = [&layer.query, &layer.key, &layer.value, &layer.output];
         bytes += dense.into_iter().map(|matrix| dense_bytes(matrix, precision)).sum::<usize>();
         bytes += layer.router.bytes.len();

@@ -276,6 +276,17 @@ impl DenseMatrix {
     }
 }
 
+impl GateUp {
+    /// The one matrix or the two.
+    pub fn matrices(&self) -> impl Iterator<Item = &Mxfp4Matrix> {
+        let (first, second) = match self {
+            Self::Interleaved(both) | Self::Halves(both) => (both, None),
+            Self::Separate { gate, up } => (gate, Some(up)),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
 impl Mxfp4Matrix {
     /// Nibble bytes (and, when joined, scales) of one row of one expert.
     #[must_use]

@@ -97,3 +97,55 @@ impl<B: Backend> Default for Pages<B> {
         Self { slots: Vec::new(), free: Vec::new() }
     }
 }
+
+/// The methods of [`Model`](crate::Model) about memory, but those that open and close sequences, handed to the model in the field
+/// `inner`: for models that only change what another one hears or says.
+#[macro_export]
+macro_rules! hand_memory_to_inner {
+    () => {
+        fn config(&self) -> &$crate::ModelConfig {
+            self.inner.config()
+        }
+
+        fn sequence_length(&self, id: $crate::SequenceId) -> usize {
+            self.inner.sequence_length(id)
+        }
+
+        fn sequence_bytes(&self, id: $crate::SequenceId) -> usize {
+            self.inner.sequence_bytes(id)
+        }
+
+        fn kv_shape(&self) -> $crate::KvShape {
+            self.inner.kv_shape()
+        }
+
+        fn kv_blocks_in_use(&self) -> usize {
+            self.inner.kv_blocks_in_use()
+        }
+
+        fn keep_page(
+            &mut self,
+            id: $crate::SequenceId,
+            kind: $crate::AttentionKind,
+            index: usize,
+        ) -> Option<$crate::PageId> {
+            self.inner.keep_page(id, kind, index)
+        }
+
+        fn drop_page(&mut self, page: $crate::PageId) {
+            self.inner.drop_page(page);
+        }
+
+        fn truncate(&mut self, id: $crate::SequenceId, length: usize) {
+            self.inner.truncate(id, length);
+        }
+
+        fn write_page(&self, page: $crate::PageId, out: &mut Vec<u8>) {
+            self.inner.write_page(page, out);
+        }
+
+        fn read_page(&mut self, kind: $crate::AttentionKind, bytes: &[u8]) -> Option<$crate::PageId> {
+            self.inner.read_page(kind, bytes)
+        }
+    };
+}

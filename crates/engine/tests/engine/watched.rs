@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use engine::{Drafts, Engine, Event, Finish, Generation, Job, Limits};
-use model::{AttentionKind, Error, KvShape, Model, ModelConfig, PageId, Rope, Scripted, SequenceId, Span, Wanted};
+use model::{AttentionKind, Error, Model, ModelConfig, PageId, Rope, Scripted, SequenceId, Span, Wanted};
 
 /// Ids below this exist.
 pub(crate) const VOCABULARY: usize = 32;
@@ -32,9 +32,7 @@ struct Watched {
 }
 
 impl Model for Watched {
-    fn config(&self) -> &ModelConfig {
-        self.inner.config()
-    }
+    model::hand_memory_to_inner!();
 
     fn open_sequence(&mut self) -> SequenceId {
         self.calls.lock().unwrap().push(Call::Open);
@@ -46,45 +44,9 @@ impl Model for Watched {
         self.inner.close_sequence(id);
     }
 
-    fn sequence_length(&self, id: SequenceId) -> usize {
-        self.inner.sequence_length(id)
-    }
-
-    fn sequence_bytes(&self, id: SequenceId) -> usize {
-        self.inner.sequence_bytes(id)
-    }
-
-    fn kv_shape(&self) -> KvShape {
-        self.inner.kv_shape()
-    }
-
-    fn kv_blocks_in_use(&self) -> usize {
-        self.inner.kv_blocks_in_use()
-    }
-
-    fn keep_page(&mut self, id: SequenceId, kind: AttentionKind, index: usize) -> Option<PageId> {
-        self.inner.keep_page(id, kind, index)
-    }
-
-    fn drop_page(&mut self, page: PageId) {
-        self.inner.drop_page(page);
-    }
-
     fn open_from(&mut self, full: &[PageId], sliding: &[PageId]) -> SequenceId {
         self.calls.lock().unwrap().push(Call::OpenFrom(full.len()));
         self.inner.open_from(full, sliding)
-    }
-
-    fn truncate(&mut self, id: SequenceId, length: usize) {
-        self.inner.truncate(id, length);
-    }
-
-    fn write_page(&self, page: PageId, out: &mut Vec<u8>) {
-        self.inner.write_page(page, out);
-    }
-
-    fn read_page(&mut self, kind: AttentionKind, bytes: &[u8]) -> Option<PageId> {
-        self.inner.read_page(kind, bytes)
     }
 
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Instant;
 
-use kernels::{GateUp, HugeBytes, KvPrecision, Mxfp4Matrix, Pool, measure};
+use kernels::{HugeBytes, KvPrecision, Pool, measure};
 use model::{AttentionKind, Checkpoint, Model, Precision, SequenceId, Span, Wanted};
 use serde_json::{Value, json};
 
@@ -186,18 +186,11 @@ impl Work {
         let unembedding = &checkpoint.unembedding;
         let mut work =
             Self { weight_bytes_per_token: dense_bytes(unembedding, precision) as f64, macs_per_prompt_token: 0.0 };
-        let mut expert = |matrix: &Mxfp4Matrix| {
-            work.weight_bytes_per_token += (matrix.blocks.len() + matrix.scales.len()) as f64 * chosen;
-            work.macs_per_prompt_token += (matrix.experts * matrix.rows * matrix.columns) as f64 * chosen;
-        };
         for layer in &checkpoint.layers {
-            expert(&layer.down);
-            match &layer.gate_up {
-                GateUp::Interleaved(both) | GateUp::Halves(both) => expert(both),
-                GateUp::Separate { gate, up } => [gate, up].into_iter().for_each(&mut expert),
+            for matrix in layer.gate_up.matrices().chain([&layer.down]) {
+                work.weight_bytes_per_token += (matrix.blocks.len() + matrix.scales.len()) as f64 * chosen;
+                work.macs_per_prompt_token += (matrix.experts * matrix.rows * matrix.columns) as f64 * chosen;
             }
-        }
-        for layer in &checkpoint.layers {
             for matrix in [&layer.query, &layer.key, &layer.value, &layer.output, &layer.router] {
                 work.weight_bytes_per_token += dense_bytes(matrix, precision) as f64;
                 work.macs_per_prompt_token += (matrix.rows * matrix.columns) as f64;

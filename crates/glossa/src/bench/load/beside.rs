@@ -140,13 +140,8 @@ impl Gaps {
 
 #[cfg(test)]
 mod tests {
-    use super::super::target::{Ending, Observation, Token};
+    use super::super::target::seen;
     use super::Gaps;
-
-    fn seen(sent_seconds: f64, seconds: &[f64]) -> Observation {
-        let tokens = seconds.iter().map(|&seconds| Token { id: None, seconds }).collect();
-        Observation { sent_seconds, tokens, ending: Ending::left("length") }
-    }
 
     #[test]
     fn gaps_belong_to_before_while_and_after() {

@@ -69,13 +69,8 @@ fn all_running(observations: &[Observation]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::target::{Ending, Observation, Token};
+    use super::super::target::seen;
     use super::figures;
-
-    fn seen(sent_seconds: f64, seconds: &[f64]) -> Observation {
-        let tokens = seconds.iter().map(|&seconds| Token { id: None, seconds }).collect();
-        Observation { sent_seconds, tokens, ending: Ending::left("length") }
-    }
 
     #[test]
     fn figures_of_two_clients() {

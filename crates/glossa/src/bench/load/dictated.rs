@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{AttentionKind, Error, KvShape, Model, ModelConfig, PageId, SequenceId, Span, Wanted};
+use model::{Error, Model, PageId, SequenceId, Span, Wanted};
 
 /// Far above what any model says.
 const DICTATED_LOGIT: f32 = 1e4;
@@ -34,9 +34,7 @@ impl Dictated {
 }
 
 impl Model for Dictated {
-    fn config(&self) -> &ModelConfig {
-        self.inner.config()
-    }
+    model::hand_memory_to_inner!();
 
     fn open_sequence(&mut self) -> SequenceId {
         self.inner.open_sequence()
@@ -46,44 +44,8 @@ impl Model for Dictated {
         self.inner.close_sequence(id);
     }
 
-    fn sequence_length(&self, id: SequenceId) -> usize {
-        self.inner.sequence_length(id)
-    }
-
-    fn sequence_bytes(&self, id: SequenceId) -> usize {
-        self.inner.sequence_bytes(id)
-    }
-
-    fn kv_shape(&self) -> KvShape {
-        self.inner.kv_shape()
-    }
-
-    fn kv_blocks_in_use(&self) -> usize {
-        self.inner.kv_blocks_in_use()
-    }
-
-    fn keep_page(&mut self, id: SequenceId, kind: AttentionKind, index: usize) -> Option<PageId> {
-        self.inner.keep_page(id, kind, index)
-    }
-
-    fn drop_page(&mut self, page: PageId) {
-        self.inner.drop_page(page);
-    }
-
     fn open_from(&mut self, full: &[PageId], sliding: &[PageId]) -> SequenceId {
         self.inner.open_from(full, sliding)
-    }
-
-    fn truncate(&mut self, id: SequenceId, length: usize) {
-        self.inner.truncate(id, length);
-    }
-
-    fn write_page(&self, page: PageId, out: &mut Vec<u8>) {
-        self.inner.write_page(page, out);
-    }
-
-    fn read_page(&mut self, kind: AttentionKind, bytes: &[u8]) -> Option<PageId> {
-        self.inner.read_page(kind, bytes)
     }
 
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {

@@ -204,3 +204,10 @@ pub(super) fn at_once(target: &dyn Target, requests: &[Request], clock: Clock) -
         clients.into_iter().map(|client| client.join().unwrap_or(Err(Error::ClientStopped))).collect()
     })
 }
+
+/// What was seen of a request whose tokens came after so many seconds each.
+#[cfg(test)]
+pub(super) fn seen(sent_seconds: f64, seconds: &[f64]) -> Observation {
+    let tokens = seconds.iter().map(|&seconds| Token { id: None, seconds }).collect();
+    Observation { sent_seconds, tokens, ending: Ending::left("length") }
+}
