@@ -94,7 +94,7 @@ fn every_period_is_found_as_soon_as_it_is_a_loop() {
     let before: Vec<u32> = (5000..5700).collect();
     for period in (1..=70).chain([95, 96, 97, 128, 255, 256, 257, 511, 512]) {
         let copy: Vec<u32> = (TEXT..).take(period).collect();
-        let thought = [before.clone(), copy.repeat(100_usize.div_ceil(period).max(5))].concat();
+        let thought = [before.clone(), copy.repeat(260_usize.div_ceil(period).max(5))].concat();
         assert_eq!(first_loop(limits, &thought), Some((700 + 256.max(4 * period), period)));
     }
     let copy: Vec<u32> = (TEXT..).take(513).collect();
