@@ -106,6 +106,9 @@ impl PrefixCache {
         let points = boundaries.iter().copied().chain([prompt.len() - 1]).filter(|&at| at < prompt.len());
         let path = Path { root: Some(root), points: points.map(|at| at / block).collect(), keys };
         self.pin(&path, 1);
+        self.refresh(model, &path.keys);
+        // From now on the path may go like any other.
+        self.clock += 1;
         Found { path, full, sliding }
     }
 
@@ -127,15 +130,18 @@ impl PrefixCache {
             path.keys.push(key);
         }
         self.pin(path, 1);
+        self.clock += 1;
     }
 
-    /// The sequence ends here: others may go on from its last whole block. The path is not used again.
-    pub(crate) fn end(&mut self, model: &dyn Model, path: &Path) {
+    /// The sequence ends here: others may go on from its last whole block, so its window is kept, again if it had to go. The path is
+    /// not used any more.
+    pub(crate) fn end(&mut self, model: &mut dyn Model, sequence: SequenceId, path: &Path) {
         self.pin(path, -1);
         let from = path.keys.len() - self.window(path.keys.len());
-        for key in &path.keys[from..] {
+        for (index, key) in path.keys.iter().enumerate().skip(from) {
             if let Some(node) = self.nodes.get_mut(key) {
                 node.marked = true;
+                node.sliding = node.sliding.or_else(|| model.keep_page(sequence, AttentionKind::Sliding, index));
                 self.write(model, key, AttentionKind::Sliding);
             }
         }
@@ -168,9 +174,13 @@ impl PrefixCache {
         if let Some(node) = self.nodes.get_mut(&key) {
             node.used = used;
             node.marked |= marked;
-            if node.sliding.is_none() {
-                node.sliding = model.keep_page(sequence, AttentionKind::Sliding, index);
-            }
+            // The same numbers lie in two places now, since a window was missing or two read at once. The sequence's own serve
+            // both, so that the others can go.
+            let kinds = [AttentionKind::Full, AttentionKind::Sliding];
+            let [full, sliding] = kinds.map(|kind| model.keep_page(sequence, kind, index));
+            let old = full.map(|page| std::mem::replace(&mut node.full, page));
+            let old_sliding = sliding.and_then(|page| node.sliding.replace(page));
+            old.into_iter().chain(old_sliding).for_each(|page| model.drop_page(page));
         } else {
             let full = model.keep_page(sequence, AttentionKind::Full, index).expect("full layers forget nothing");
             let sliding = model.keep_page(sequence, AttentionKind::Sliding, index);

@@ -146,8 +146,13 @@ impl Sequence {
                 self.speculation = speculation;
                 self.speculation.iter_mut().for_each(|own| own.prepare(costs, other_rows, most));
             }
-            None => self.speculation.iter_mut().for_each(Speculation::rest),
+            None => self.rest_draft(),
         }
+    }
+
+    /// Tries nothing after all.
+    pub(crate) fn rest_draft(&mut self) {
+        self.speculation.iter_mut().for_each(Speculation::rest);
     }
 
     /// Of the tokens on trial so many came.
@@ -194,7 +199,8 @@ impl Sequence {
         for id in close {
             let forced = self.sampler.force(id);
             self.push(forced, now);
-            end = self.end(context_tokens);
+            // Whoever stops at the end of a message still wants the answer behind the thought.
+            end = self.end(context_tokens).filter(|reason| !matches!(reason, FinishReason::Stop(_)));
             if end.is_some() {
                 break;
             }

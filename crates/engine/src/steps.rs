@@ -196,10 +196,11 @@ impl Steps {
             (own, logits) = logits.split_at_mut(if wants { (1 + row.drafts) * vocabulary_size } else { 0 });
             match own.iter().position(|logit| some_broken && !logit.is_finite()) {
                 None => self.commit(member, row, own, now),
-                Some(at) => {
-                    let error = model::Error::NonFiniteLogits { token: at % vocabulary_size };
-                    self.fail(member, Error::Model(error));
+                Some(token) if token < vocabulary_size => {
+                    self.fail(member, Error::Model(model::Error::NonFiniteLogits { token }));
                 }
+                // Behind a guess; perhaps it is never asked for.
+                Some(at) => self.commit(member, row, &mut own[..at / vocabulary_size * vocabulary_size], now),
             }
         }
     }
@@ -219,12 +220,14 @@ impl Steps {
         sequence.advance(row.tokens);
         let before = sequence.tokens.len();
         let (mut end, mut accepted) = (None, 0);
-        for logits in logits.chunks_exact_mut(self.model.config().vocabulary_size) {
+        let vocabulary_size = self.model.config().vocabulary_size;
+        let given = logits.len() / vocabulary_size;
+        for logits in logits.chunks_exact_mut(vocabulary_size) {
             let chosen = sequence.sample(logits, self.limits.context_tokens, now);
             end = chosen.end;
             self.stats.guarded += u64::from(chosen.was_guarded);
             let is_draft = sequence.draft()[..row.drafts].get(accepted) == Some(&chosen.id);
-            if end.is_some() || chosen.was_guarded || !is_draft {
+            if end.is_some() || chosen.was_guarded || !is_draft || accepted + 1 == given {
                 break;
             }
             accepted += 1;
@@ -240,6 +243,7 @@ impl Steps {
         self.stats.drafted_tokens += row.drafts as u64;
         self.stats.accepted_tokens += accepted as u64;
         self.keep_prefix(member);
+        self.forget(member);
         if let Some(reason) = end {
             let sequence = self.running.remove(member);
             self.finish(sequence, reason, now);

@@ -67,6 +67,9 @@ pub(crate) struct RunArguments {
     /// 65536, by effort].
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) reasoning_budget: Option<usize>,
+    /// Let reasoning go on that only repeats itself.
+    #[arg(long)]
+    pub(crate) no_loop_guard: bool,
     /// Tokens of prompt and answer together [default: what the model was made for].
     #[arg(long, value_name = "N")]
     pub(crate) context: Option<usize>,

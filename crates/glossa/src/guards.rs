@@ -3,11 +3,21 @@
 use engine::{GuardKind, GuardReport, Guards, LoopLimits, ReasoningShape};
 use harmony::Vocabulary;
 
-use crate::arguments::Effort;
+use crate::arguments::{Effort, RunArguments};
 use crate::error::Error;
 
-/// Guards for answers in harmony: at most `budget` tokens of reasoning, or as many as the effort is good for.
-pub(crate) fn guards(vocabulary: &Vocabulary, effort: Effort, budget: Option<usize>) -> Result<Guards, Error> {
+/// Guards for answers in harmony: at most so many tokens of reasoning as were asked for, or as the effort is good for.
+pub(crate) fn guards(vocabulary: &Vocabulary, arguments: &RunArguments) -> Result<Guards, Error> {
+    let &RunArguments { effort, reasoning_budget, no_loop_guard, .. } = arguments;
+    guards_of(vocabulary, effort, reasoning_budget, !no_loop_guard)
+}
+
+fn guards_of(
+    vocabulary: &Vocabulary,
+    effort: Effort,
+    budget: Option<usize>,
+    watch_loops: bool,
+) -> Result<Guards, Error> {
     let ids = vocabulary.harmony_ids()?;
     let named = |before: u32, name: &str, after: u32| {
         let name = vocabulary.encode(name);
@@ -21,7 +31,7 @@ pub(crate) fn guards(vocabulary: &Vocabulary, effort: Effort, budget: Option<usi
         close,
     };
     let budget_tokens = Some(budget.unwrap_or(budget_of(effort)));
-    Ok(Guards { reasoning, budget_tokens, loops: Some(LoopLimits::default()) })
+    Ok(Guards { reasoning, budget_tokens, loops: watch_loops.then(LoopLimits::default) })
 }
 
 /// What a guard did, in words.
@@ -62,13 +72,14 @@ mod tests {
     #[test]
     fn what_is_forced_is_the_end_of_a_thought_and_the_beginning_of_an_answer() {
         for vocabulary in [Vocabulary::o200k_harmony(), Named::Shipped.open().unwrap().1] {
-            let Guards { reasoning, budget_tokens, loops } = guards(&vocabulary, Effort::Low, None).unwrap();
+            let Guards { reasoning, budget_tokens, loops } = guards_of(&vocabulary, Effort::Low, None, true).unwrap();
             let text = |spelled: &str| vocabulary.encode_with_specials(spelled);
             assert_eq!(reasoning.open, text("<|channel|>analysis<|message|>"));
             assert_eq!(reasoning.close, text("<|end|><|start|>assistant<|channel|>final<|message|>"));
             assert!(reasoning.ends.contains(&text("<|return|>")[0]));
             assert_eq!((budget_tokens, loops.is_some()), (Some(4096), true));
-            assert_eq!(guards(&vocabulary, Effort::High, Some(7)).unwrap().budget_tokens, Some(7));
+            let asked = guards_of(&vocabulary, Effort::High, Some(7), false).unwrap();
+            assert_eq!((asked.budget_tokens, asked.loops), (Some(7), None));
         }
     }
 }

@@ -12,6 +12,14 @@ use crate::error::Error;
 
 /// The program, its threads' stacks and what allocators keep.
 const PROGRAM_BYTES: u64 = 64 << 20;
+/// What a sampler holds per token of the vocabulary once it has sorted candidates.
+const CANDIDATE_BYTES: usize = 8;
+/// What the index of a text's n-grams takes per token of the text.
+const DRAFT_BYTES_PER_TOKEN: usize = 40;
+/// Attention of a few rows is put together from parts of so many positions.
+const PART_POSITIONS: usize = 1024;
+/// The most rows of which that is true.
+const PART_ROWS: usize = 16;
 /// Rows as wide as the model that a forward pass holds per token: the residual, normed rows, attention's output, sums.
 const HIDDEN_ROWS: usize = 6;
 /// Rows of an expert's width per token and chosen expert: gate, up, and what SwiGLU makes of them.
@@ -165,13 +173,16 @@ fn packed(checkpoint: &Checkpoint, precision: Precision) -> u64 {
     bytes as u64
 }
 
-/// Activations of the largest step, logits of everybody, and the program itself.
+/// Activations of the largest step, logits of everybody, what each job holds beside its keys and values, and the program itself.
 fn working(config: &ModelConfig, limits: &Limits) -> u64 {
     let attention = 2 * (config.heads + config.kv_heads) * config.head_dim;
     let experts = config.experts_per_token * (EXPERT_ROWS * config.intermediate_size + config.hidden_size);
     let per_token = HIDDEN_ROWS * config.hidden_size + attention + experts + config.experts;
     let values = limits.chunk_tokens * per_token + 2 * limits.logit_rows_max() * config.vocabulary_size;
-    PROGRAM_BYTES + (values * size_of::<f32>()) as u64
+    let per_sequence = CANDIDATE_BYTES * config.vocabulary_size + DRAFT_BYTES_PER_TOKEN * limits.context_tokens;
+    let parts = limits.context_tokens.div_ceil(PART_POSITIONS) * PART_ROWS * config.heads * (config.head_dim + 2);
+    let bytes = (values + parts) * size_of::<f32>() + limits.sequences_max * per_sequence;
+    PROGRAM_BYTES + bytes as u64
 }
 
 #[cfg(test)]

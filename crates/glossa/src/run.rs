@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
     let drafts = if arguments.exact { Drafts::Off } else { Drafts::default() };
     let guards = match arguments.raw {
         true => None,
-        false => Some(guards::guards(&vocabulary, arguments.effort, arguments.reasoning_budget)?),
+        false => Some(guards::guards(&vocabulary, arguments)?),
     };
     let job = Job { sampling, stop_ids, tokens_max: arguments.max_tokens, drafts, guards, ..Job::new(ids) };
     let turn = generate(arguments, &engine, &vocabulary, job, &mut progress)?;

@@ -17,9 +17,11 @@ use crate::packs;
 use crate::shipped::Named;
 
 /// Logits of the scalar kernels over [`SHIPPED_IDS`] ids, for each precision that is served, little-endian f32.
-const EXPECTED: [(Precision, &[u8]); 2] = [
-    (Precision::Default, include_bytes!("self_test/default.f32")),
-    (Precision::DenseEight, include_bytes!("self_test/dense-eight.f32")),
+const EXPECTED: [((Precision, KvPrecision), &[u8]); 4] = [
+    ((Precision::Default, KvPrecision::BF16), include_bytes!("self_test/default.f32")),
+    ((Precision::DenseEight, KvPrecision::BF16), include_bytes!("self_test/dense-eight.f32")),
+    ((Precision::Default, KvPrecision::Q8), include_bytes!("self_test/default-kv-eight.f32")),
+    ((Precision::DenseEight, KvPrecision::Q8), include_bytes!("self_test/dense-eight-kv-eight.f32")),
 ];
 
 /// Tokens of the shipped model's check: more than its window.
@@ -58,9 +60,9 @@ struct Check {
 }
 
 /// Refuses to go on when the chosen kernels are wrong.
-pub(crate) fn kernels(device: Device, precision: Precision) -> Result<(), Error> {
+pub(crate) fn kernels(device: Device, precision: (Precision, KvPrecision)) -> Result<(), Error> {
     let Some((_, expected)) = EXPECTED.iter().find(|(of, _)| *of == precision) else { return Ok(()) };
-    let mut model = packs::load(Named::Shipped.open()?.0, device, (precision, precision.kv()), None)?;
+    let mut model = packs::load(Named::Shipped.open()?.0, device, precision, None)?;
     let expected: Vec<f32> = expected.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
     let ids = ids(SHIPPED_IDS, model.config().vocabulary_size);
     let found = logits(&mut *model, &ids)?;
@@ -194,11 +196,10 @@ mod tests {
     #[ignore = "writes what the scalar kernels compute, when the shipped model or the arithmetic has changed"]
     fn write_what_is_expected() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/self_test");
-        let names = ["default.f32", "dense-eight.f32"];
+        let names = ["default.f32", "dense-eight.f32", "default-kv-eight.f32", "dense-eight-kv-eight.f32"];
         for ((precision, _), name) in EXPECTED.into_iter().zip(names) {
             let device = Device::Cpu { isa: IsaKind::Scalar, threads: 2 };
-            let mut model =
-                packs::load(Named::Shipped.open().unwrap().0, device, (precision, precision.kv()), None).unwrap();
+            let mut model = packs::load(Named::Shipped.open().unwrap().0, device, precision, None).unwrap();
             let found = logits(&mut *model, &ids(SHIPPED_IDS, 2048)).unwrap();
             let bytes: Vec<u8> = found.iter().flat_map(|value| value.to_le_bytes()).collect();
             std::fs::write(folder.join(name), bytes).unwrap();
@@ -210,8 +211,7 @@ mod tests {
     fn show_deviations() {
         for device in devices() {
             for (precision, expected) in EXPECTED {
-                let mut model =
-                    packs::load(Named::Shipped.open().unwrap().0, device, (precision, precision.kv()), None).unwrap();
+                let mut model = packs::load(Named::Shipped.open().unwrap().0, device, precision, None).unwrap();
                 let expected: Vec<f32> = expected.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
                 let found = logits(&mut *model, &ids(SHIPPED_IDS, 2048)).unwrap();
                 crate::console::say(&format!("{device:?} {precision:?} {:e}\n", deviation(&found, &expected)));

@@ -133,6 +133,9 @@ pub trait Backend: Send + Sync + 'static {
     where
         Self: Sized;
 
+    /// Gives up what no later query sees.
+    fn forget_kv(&self, kv: &mut Self::Kv);
+
     /// Takes back the last positions, so that `length` stay: at most those of the last [`Self::write_kv`].
     fn truncate_kv(&self, kv: &mut Self::Kv, length: usize);
 

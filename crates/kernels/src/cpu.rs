@@ -202,6 +202,10 @@ impl Backend for Cpu {
         kv.restore(forgotten, pages);
     }
 
+    fn forget_kv(&self, kv: &mut Kv) {
+        kv.forget();
+    }
+
     fn truncate_kv(&self, kv: &mut Kv, length: usize) {
         kv.truncate(length);
     }

@@ -76,6 +76,9 @@ impl Backend for Reference {
         }
     }
 
+    /// It forgets nothing.
+    fn forget_kv(&self, _kv: &mut Kv) {}
+
     fn truncate_kv(&self, kv: &mut Kv, length: usize) {
         kv.keys.truncate(length);
         kv.values.truncate(length);

@@ -270,6 +270,12 @@ impl<B: Backend> Model for GptOss<B> {
         self.insert(Sequence { length, appended: 0, caches })
     }
 
+    fn forget(&mut self, id: SequenceId) {
+        let sequence = self.sequences[id.0].as_mut().expect("the sequence is open");
+        sequence.appended = 0;
+        sequence.caches.iter_mut().for_each(|cache| self.backend.forget_kv(cache));
+    }
+
     fn truncate(&mut self, id: SequenceId, length: usize) {
         let sequence = self.sequences[id.0].as_mut().expect("the sequence is open");
         let taken = sequence.length.checked_sub(length).expect("a sequence gets no longer");
@@ -284,9 +290,12 @@ impl<B: Backend> Model for GptOss<B> {
 
     fn read_page(&mut self, kind: AttentionKind, bytes: &[u8]) -> Option<PageId> {
         let layers = self.kv_shape().layers(kind);
+        if layers == 0 {
+            return bytes.is_empty().then(|| self.pages.keep(Vec::new()));
+        }
         let layer = self.layers.iter().zip(&self.config.layers).find(|&(_, &layer)| layer == kind)?.0;
         let cache = self.new_cache(layer);
-        if layers == 0 || !bytes.len().is_multiple_of(layers) || bytes.is_empty() {
+        if !bytes.len().is_multiple_of(layers) || bytes.is_empty() {
             return None;
         }
         let parts = bytes.chunks_exact(bytes.len() / layers);

@@ -113,6 +113,9 @@ pub trait Model: Send {
     /// When the pages cannot be that: our own bug.
     fn open_from(&mut self, full: &[PageId], sliding: &[PageId]) -> SequenceId;
 
+    /// Gives up what no later token of a sequence sees. Its last tokens cannot be taken back any more.
+    fn forget(&mut self, id: SequenceId);
+
     /// Takes back the last tokens of a sequence, so that `length` stay: at most those of the last span of it.
     ///
     /// # Panics

@@ -136,6 +136,10 @@ macro_rules! hand_memory_to_inner {
             self.inner.drop_page(page);
         }
 
+        fn forget(&mut self, id: $crate::SequenceId) {
+            self.inner.forget(id);
+        }
+
         fn truncate(&mut self, id: $crate::SequenceId, length: usize) {
             self.inner.truncate(id, length);
         }

@@ -116,13 +116,18 @@ impl Scripted {
 }
 
 impl Sequence {
-    /// Forgets what the window has passed and appends, as a real cache does.
-    fn append(&mut self, ids: &[u32], block_positions: usize, window: usize, counter: &Arc<()>) {
+    /// Forgets what the window has passed.
+    fn forget(&mut self, block_positions: usize, window: usize) {
         let keep_from = (self.length + 1).saturating_sub(window) / block_positions;
         while self.forgotten < keep_from {
             self.sliding.pop_front();
             self.forgotten += 1;
         }
+    }
+
+    /// Forgets and appends, as a real cache does.
+    fn append(&mut self, ids: &[u32], block_positions: usize, window: usize, counter: &Arc<()>) {
+        self.forget(block_positions, window);
         for (position, &id) in (self.length..).zip(ids) {
             let index = position / block_positions;
             let new = || Arc::new((Vec::new(), Arc::clone(counter)));
@@ -222,6 +227,13 @@ impl Model for Scripted {
         let blocks = |pages: &[PageId]| pages.iter().map(|&page| Arc::clone(self.page(page))).collect::<Vec<Block>>();
         let (forgotten, full, sliding) = (full.len() - sliding.len(), blocks(full), blocks(sliding).into());
         self.insert(Sequence { length, appended: 0, said: 0, full, sliding, forgotten })
+    }
+
+    fn forget(&mut self, id: SequenceId) {
+        let (block_positions, window) = (self.block_positions, self.config.sliding_window);
+        let sequence = self.sequences[id.0].as_mut().expect("the sequence is open");
+        sequence.appended = 0;
+        sequence.forget(block_positions, window);
     }
 
     fn truncate(&mut self, id: SequenceId, length: usize) {

@@ -10,8 +10,8 @@ use crate::disk::Key;
 
 impl PrefixCache {
     /// Lets pages go until the model holds at most `blocks` blocks; whether it does then. Of everything what was used longest ago
-    /// goes first; sliding blocks that are not marked before whole nodes, nodes before what keeps a running sequence's own
-    /// beginning. Nothing that was used at the current tick goes before that.
+    /// goes first; sliding blocks that are not marked before whole nodes, and those that are marked last. Nothing goes that was used
+    /// at the current tick: a path that is being looked up.
     pub(crate) fn make_room(&mut self, model: &mut dyn Model, blocks: usize) -> bool {
         model.kv_blocks_in_use() <= blocks
             || self.drop_sliding(model, blocks, false)
@@ -66,7 +66,6 @@ impl PrefixCache {
     /// Lets everything go, for a test that nothing is leaked.
     #[cfg(test)]
     pub(crate) fn clear(&mut self, model: &mut dyn Model) {
-        self.clock += 1;
         self.make_room(model, 0);
     }
 }

@@ -27,6 +27,10 @@ impl Tier {
         self.store.contains(key, number(kind))
     }
 
+    fn touch(&self, key: &Key, kind: AttentionKind) -> bool {
+        self.store.touch(key, number(kind))
+    }
+
     pub(super) fn flush(&self) {
         self.writer.flush();
     }
@@ -56,6 +60,20 @@ impl PrefixCache {
         let mut bytes = Vec::with_capacity(self.shape.layers(kind) * self.shape.block_bytes);
         model.write_page(page, &mut bytes);
         tier.writer.try_write(*key, number(kind), bytes);
+    }
+
+    /// Tells the disk that a path is in use: its beginning last, since without that the rest is worth nothing. What was lost there is
+    /// written again.
+    pub(super) fn refresh(&self, model: &dyn Model, keys: &[Key]) {
+        let Some(tier) = &self.tier else { return };
+        for key in keys.iter().rev() {
+            if self.nodes[key].marked && !tier.touch(key, AttentionKind::Sliding) {
+                self.write(model, key, AttentionKind::Sliding);
+            }
+            if !tier.touch(key, AttentionKind::Full) {
+                self.write(model, key, AttentionKind::Full);
+            }
+        }
     }
 
     /// Brings what is missing of a path into memory. Gives the place of a block that cannot be had.

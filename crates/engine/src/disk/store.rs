@@ -107,6 +107,17 @@ impl DiskStore {
         }
     }
 
+    /// Makes a record the one that was used last; whether it is there.
+    pub fn touch(&self, key: &Key, kind: u8) -> bool {
+        let is_there = self.contains(key, kind);
+        let name = Name { key: *key, kind };
+        if is_there && let Ok(file) = File::open(self.folder.record(&name)) {
+            let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+            self.stamp(&name, bytes, &file);
+        }
+        is_there
+    }
+
     /// The payload that was written under this key and kind, or nothing. A record that is damaged in any byte is removed;
     /// one that the system cannot read now stays.
     pub fn read(&self, key: &Key, kind: u8) -> Option<Vec<u8>> {
@@ -177,14 +188,18 @@ impl DiskStore {
         let bytes = file.metadata()?.len();
         let payload = record::read(&mut file, bytes, name)?;
         if payload.is_some() {
-            let mut index = held(&self.index);
-            let stamp_ns = index.next_stamp_ns();
-            index.learn(*name, bytes, stamp_ns);
-            drop(index);
-            // Without it only the order after a restart suffers.
-            file.set_modified(time(stamp_ns)).ok();
+            self.stamp(name, bytes, &file);
         }
         Ok(payload)
+    }
+
+    fn stamp(&self, name: &Name, bytes: u64, file: &File) {
+        let mut index = held(&self.index);
+        let stamp_ns = index.next_stamp_ns();
+        index.learn(*name, bytes, stamp_ns);
+        drop(index);
+        // Without it only the order after a restart suffers.
+        file.set_modified(time(stamp_ns)).ok();
     }
 
     /// Gives the stamp of the new file.

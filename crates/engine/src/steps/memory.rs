@@ -94,6 +94,12 @@ impl Steps {
             if rows.is_empty() || enough {
                 return rows;
             }
+            if rows.iter().any(|row| row.drafts > 0) {
+                // Guesses are not worth anybody's place.
+                rows.iter_mut().for_each(|row| row.drafts = 0);
+                self.running.iter_mut().for_each(Sequence::rest_draft);
+                continue;
+            }
             let last = (0..self.running.len()).max_by_key(|&index| (self.running[index].place(), index));
             let mut sequence = self.running.remove(last.expect("rows are of running sequences"));
             rows.retain(|row| row.number != sequence.number);
@@ -108,7 +114,7 @@ impl Steps {
         }
     }
 
-    /// Blocks that a row adds.
+    /// Blocks that a row adds to what its sequence holds, which has forgotten already what it can.
     fn new_blocks(&self, row: &Row) -> usize {
         let before = self.running[self.member(row.number)].computed;
         let blocks = |tokens: usize| tokens.div_ceil(self.shape.block_positions);
@@ -124,10 +130,15 @@ impl Steps {
         cache.keep(&mut *self.model, id, &mut sequence.path, &sequence.tokens[..sequence.computed]);
     }
 
+    /// Gives up what no later token of a running sequence sees.
+    pub(super) fn forget(&mut self, member: usize) {
+        self.model.forget(self.running[member].id.expect("it runs"));
+    }
+
     /// Gives a sequence's memory up; what the prefix cache holds stays.
     pub(super) fn close(&mut self, sequence: &mut Sequence) {
-        if let Some(cache) = &mut self.cache {
-            cache.end(&*self.model, &sequence.path);
+        if let (Some(cache), Some(id)) = (&mut self.cache, sequence.id) {
+            cache.end(&mut *self.model, id, &sequence.path);
         }
         sequence.path = Path::default();
         if let Some(id) = sequence.id.take() {

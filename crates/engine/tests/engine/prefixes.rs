@@ -128,6 +128,25 @@ fn prefixes_outlive_the_process() {
 }
 
 #[test]
+fn a_prefix_in_use_stays_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = || {
+        let disk = Some(DiskCache::new(folder.path().to_owned(), 30_000, "a model".into()));
+        Engine::new(Box::new(model()), Limits { disk, ..Limits::serving(10_000, 1 << 20) }).unwrap()
+    };
+    let shared = prompt(1, 200);
+    for seed in 2..9 {
+        // Found each time, while others fill the disk several times over; whoever drops an engine waits until all is written.
+        let engine = serving();
+        assert_eq!(ask(&engine, job(&shared)).1, if seed == 2 { 0 } else { 192 });
+        ask(&engine, job(&prompt(seed, 300)));
+    }
+    let engine = serving();
+    assert_eq!(ask(&engine, job(&prompt(2, 300))).1, 0, "the disk is small");
+    assert_eq!(ask(&engine, job(&shared)).1, 192);
+}
+
+#[test]
 fn damaged_records_cost_time_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let first = prompt(1, 500);

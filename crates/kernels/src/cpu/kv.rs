@@ -154,7 +154,7 @@ impl Kv {
     }
 
     /// Drops the blocks that no later query sees.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         // The first new query still sees `window` positions, itself included.
         let keep_from = self.window.map_or(0, |window| (self.length + 1).saturating_sub(window));
         // At most `length / 64` blocks lie wholly before the window, and all of them were stored.

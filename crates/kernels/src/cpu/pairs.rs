@@ -143,7 +143,8 @@ const fn tile_queries(queries: usize) -> usize {
 }
 
 /// Blocks per part, 1,024 positions: each is summed up from the sink's exponent on, whoever does it, and what several parts give is
-/// put together in their order. So a result does not depend on how many rows were asked for together.
+/// put together in their order. So a result does not depend on how many rows were asked for together, unless a window reaches over more
+/// than 15 blocks.
 const PART_BLOCKS: usize = 16;
 
 /// Values of working memory for a job: per query a rounded query, sums, the sums of the parts before, 16 partial totals, an

@@ -90,7 +90,7 @@ impl Planned {
 
 impl EngineTarget {
     fn start(&mut self, checkpoint: Checkpoint) -> Result<(), Error> {
-        self_test::kernels(self.device, self.precision)?;
+        self_test::kernels(self.device, (self.precision, self.kv))?;
         let mut model = packs::load(checkpoint, self.device, (self.precision, self.kv), Some(&self.model))?;
         self_test::model(&mut *model, &self.model, self.device, self.precision)?;
         let model = Dictated::new(model, self.dictation.clone());
