@@ -32,6 +32,17 @@ fn the_least_recently_used_goes_first() {
 }
 
 #[test]
+fn a_touch_is_a_use_without_a_read() {
+    let shelf = Shelf::new();
+    let store = shelf.open(FOUR);
+    write(&store, 0..4);
+    assert!(store.touch(&key(1), 0) && store.touch(&key(0), 0) && !store.touch(&key(7), 0));
+    write(&store, [4, 5]);
+    assert_eq!(readable(&store, 0..6), [0, 1, 4, 5]);
+    assert_eq!(store.stats().hits, 4, "touches are no hits");
+}
+
+#[test]
 fn a_large_record_takes_the_place_of_several() {
     let shelf = Shelf::new();
     let store = shelf.open(FOUR);
