@@ -129,7 +129,7 @@ fn run(mut steps: Steps, submitted: &Receiver<(Job, Reader, Instant)>, shared: &
             steps.cancel_all(Instant::now());
         } else {
             steps.prepare(Instant::now());
-            shared.publish(steps.stats());
+            shared.free_places(steps.begun());
             steps.step(Instant::now());
         }
         shared.publish(steps.stats());
@@ -138,11 +138,17 @@ fn run(mut steps: Steps, submitted: &Receiver<(Job, Reader, Instant)>, shared: &
 }
 
 impl Shared {
-    /// Shows the figures of now, and frees the places of jobs that wait no longer.
+    /// Frees the places of jobs that wait no longer, before the step that they are computed in.
+    fn free_places(&self, begun: u64) {
+        let mut shown = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        self.queued.fetch_sub((begun - shown.begun) as usize, Ordering::Relaxed);
+        shown.begun = begun;
+    }
+
+    /// Shows the figures after a step.
     fn publish(&self, now: Stats) {
         assert_eq!(now.submitted, now.ended + (now.running + now.queued) as u64, "no job is lost");
-        let mut shown = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        self.queued.fetch_sub((now.begun - shown.begun) as usize, Ordering::Relaxed);
-        *shown = now;
+        self.free_places(now.begun);
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 }

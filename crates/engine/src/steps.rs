@@ -119,6 +119,11 @@ impl Steps {
         }
     }
 
+    /// Jobs that have left the queue so far.
+    pub(crate) fn begun(&self) -> u64 {
+        self.stats.begun
+    }
+
     /// What was done so far.
     pub(crate) fn stats(&self) -> Stats {
         Stats {
