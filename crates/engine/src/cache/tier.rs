@@ -67,7 +67,8 @@ impl PrefixCache {
     pub(super) fn refresh(&self, model: &dyn Model, keys: &[Key]) {
         let Some(tier) = &self.tier else { return };
         for key in keys.iter().rev() {
-            if self.nodes[key].marked && !tier.touch(key, AttentionKind::Sliding) {
+            // A window may lie there that nobody has loaded.
+            if !tier.touch(key, AttentionKind::Sliding) && self.nodes[key].marked {
                 self.write(model, key, AttentionKind::Sliding);
             }
             if !tier.touch(key, AttentionKind::Full) {
