@@ -12,7 +12,7 @@ const EDGES: &[Row] = &[
     ("model", &["kernels"], &[]),
     ("engine", &["model"], &["kernels"]),
     ("harmony", &[], &[]),
-    ("agent", &["engine", "harmony"], &[]),
+    ("agent", &["engine", "harmony"], &["model"]),
     ("store", &[], &[]),
     ("train", &["model", "kernels", "harmony"], &[]),
     ("corpus", &["harmony"], &[]),

@@ -1,0 +1,51 @@
+//! What a turn is refused for, before anything is generated. It must not know how an error is shown.
+
+use crate::item::ToolName;
+
+/// Everything that this crate refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine refused or failed.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+
+    /// The conversation cannot be rendered.
+    #[error(transparent)]
+    Harmony(#[from] harmony::Error),
+
+    /// An output that answers no call.
+    #[error("no call {call_id:?} comes before its output; send the call, or leave the output out")]
+    UnknownCall {
+        /// The call.
+        call_id: String,
+    },
+
+    /// A choice of a tool that was not given.
+    #[error("tool {name} was chosen but not given; add it to the tools")]
+    UnknownTool {
+        /// The tool.
+        name: ToolName,
+    },
+
+    /// Two tools with one name.
+    #[error("tool {name} is given twice; rename one")]
+    ToolTwice {
+        /// The tool.
+        name: ToolName,
+    },
+
+    /// A call must be made, and there is nobody to call.
+    #[error("a tool must be called but none is given; give one, or let the choice be auto")]
+    NoTools,
+
+    /// The conversation alone is longer than the context.
+    #[error(
+        "the conversation has {tokens} tokens: expected fewer than the context of {context_tokens}; shorten it or allow truncation"
+    )]
+    ContextExceeded {
+        /// Tokens of the conversation.
+        tokens: usize,
+        /// Tokens of the context.
+        context_tokens: usize,
+    },
+}
