@@ -3,11 +3,13 @@
 //!
 //! [`Agent::begin`] takes a [`TurnRequest`] and gives a [`Turn`], the stream of a turn's [`TurnEvent`]s; dropping it cancels.
 
+mod agent_handle;
 mod error;
 mod event;
 mod item;
 mod request;
 
+pub use agent_handle::Agent;
 pub use error::Error;
 pub use event::{Ending, Opening, Outcome, TokenLogprob, TurnEvent, Usage};
 pub use item::{Call, CallKind, Item, Part, Phase, Said, ToolName};

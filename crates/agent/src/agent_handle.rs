@@ -1,0 +1,5 @@
+//! The handle.
+
+/// The model's side.
+#[derive(Clone)]
+pub struct Agent;

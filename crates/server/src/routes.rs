@@ -1,0 +1,17 @@
+//! Which path leads where. It must not know what is done there.
+
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// The whole API, without what stands before it (keys, limits, logs).
+pub fn router(app: App) -> Router {
+    Router::new().fallback(unknown).with_state(app)
+}
+
+async fn unknown(method: Method, uri: Uri) -> ApiError {
+    let message = format!("there is no {method} {}; see /openapi.json for what there is", uri.path());
+    ApiError::new(StatusCode::NOT_FOUND, "invalid_request_error", Some("unknown_url"), message)
+}
