@@ -1,0 +1,3 @@
+//! What clients see of a turn: the agent's events as the events and objects of each API. It must not know HTTP.
+
+pub(crate) mod responses;
