@@ -7,8 +7,10 @@ mod error;
 mod ids;
 mod json_body;
 mod routes;
+mod settings;
 mod sse;
 mod wire;
 
 pub use app::{App, Parts};
 pub use routes::router;
+pub use settings::{Date, HostedTools, Settings};
