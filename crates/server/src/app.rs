@@ -6,6 +6,7 @@ use agent::Agent;
 use store::Store;
 
 use crate::ids::Ids;
+use crate::settings::Settings;
 
 /// What the server is put together from.
 pub struct Parts {
@@ -15,6 +16,8 @@ pub struct Parts {
     pub store: Store,
     /// Names that the model answers to; the first is what it calls itself.
     pub models: Vec<String>,
+    /// What the operator decided.
+    pub settings: Settings,
 }
 
 /// The server's state; clones share it.
@@ -51,5 +54,10 @@ impl App {
     /// Names that the model answers to; the first is what it calls itself.
     pub(crate) fn models(&self) -> &[String] {
         &self.0.parts.models
+    }
+
+    /// What the operator decided.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.parts.settings
     }
 }

@@ -9,9 +9,11 @@ mod ids;
 mod json_body;
 mod routes;
 mod seal;
+mod settings;
 mod sse;
 mod thoughts;
 mod wire;
 
 pub use app::{App, Parts};
 pub use routes::router;
+pub use settings::{Date, HostedTools, Settings};
