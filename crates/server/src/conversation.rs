@@ -48,6 +48,7 @@ pub(crate) struct Claim {
     conversation: String,
     response: String,
     renewing: Option<JoinHandle<()>>,
+    is_lent: bool,
 }
 
 impl Conversation {
@@ -125,9 +126,12 @@ impl Claim {
     /// 404, or 409 while another response has it.
     pub(crate) async fn take(app: &App, owner: &str, conversation: &str, response: &str) -> Result<Self, ApiError> {
         mark(app, owner, conversation, response, Some(CLAIM_SECONDS)).await?;
-        let mut claim = Self::adopt(app, owner, conversation, response);
         let (app, owner) = (app.clone(), owner.to_owned());
         let (conversation, response) = (conversation.to_owned(), response.to_owned());
+        let mut claim = Self { app, owner, conversation, response, renewing: None, is_lent: false };
+        let Self { app, owner, conversation, response, .. } = &claim;
+        let (app, owner) = (app.clone(), owner.clone());
+        let (conversation, response) = (conversation.clone(), response.clone());
         claim.renewing = Some(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(RENEW_EVERY).await;
@@ -139,23 +143,17 @@ impl Claim {
         Ok(claim)
     }
 
-    /// Takes a conversation for a stored response that nobody waits for, until that has ended.
+    /// Leaves the conversation to the response, a stored one that nobody waits for, until that has ended.
     ///
     /// # Errors
-    /// 404, or 409 while another response has it.
-    pub(crate) async fn lend(app: &App, owner: &str, conversation: &str, response: &str) -> Result<(), ApiError> {
-        mark(app, owner, conversation, response, None).await
-    }
-
-    /// The claim of a response that [`Claim::lend`] has given the conversation to.
-    pub(crate) fn adopt(app: &App, owner: &str, conversation: &str, response: &str) -> Self {
-        Self {
-            app: app.clone(),
-            owner: owner.to_owned(),
-            conversation: conversation.to_owned(),
-            response: response.to_owned(),
-            renewing: None,
+    /// Where the store fails.
+    pub(crate) async fn into_lent(mut self) -> Result<(), ApiError> {
+        if let Some(renewing) = self.renewing.take() {
+            renewing.abort();
         }
+        mark(&self.app, &self.owner, &self.conversation, &self.response, None).await?;
+        self.is_lent = true;
+        Ok(())
     }
 }
 
@@ -164,7 +162,10 @@ impl Drop for Claim {
         if let Some(renewing) = self.renewing.take() {
             renewing.abort();
         }
-        let Self { app, owner, conversation, response, renewing: _ } = self;
+        let Self { app, owner, conversation, response, renewing: _, is_lent } = self;
+        if *is_lent {
+            return;
+        }
         let (app, owner) = (app.clone(), std::mem::take(owner));
         let (conversation, response) = (std::mem::take(conversation), std::mem::take(response));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -101,6 +101,8 @@ pub(crate) async fn keep(app: &App, caller: &Caller, finished: Finished) -> Resu
     if let Source::Conversation(id) = &source {
         let items = input.iter().chain(&output).cloned().collect();
         conversation::append(app, &caller.owner, id, items).await?;
+        // Before the client learns of the end: it may go on at once.
+        conversation::release(app, &caller.owner, id, response["id"].as_str().unwrap_or_default()).await;
     }
     if !store {
         return Ok(());

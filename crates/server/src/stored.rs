@@ -43,6 +43,8 @@ pub(crate) struct Pending {
     pub(crate) seed: u64,
     /// The date that the model is told.
     pub(crate) date: Option<String>,
+    /// How often it was begun.
+    pub(crate) tries: u32,
 }
 
 /// A response with the version of its record.
