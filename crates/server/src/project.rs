@@ -1,3 +1,5 @@
 //! What clients see of a turn: the agent's events as the events and objects of each API. It must not know HTTP.
 
+pub(crate) mod include;
+pub(crate) mod list;
 pub(crate) mod responses;
