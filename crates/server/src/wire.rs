@@ -2,3 +2,5 @@
 
 pub(crate) mod fields;
 pub(crate) mod query;
+pub(crate) mod responses;
+pub(crate) mod schema;
