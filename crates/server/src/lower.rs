@@ -1,0 +1,6 @@
+//! From what was asked for on the wire, and what is kept, to what the agent is asked for. It must not know HTTP, nor events.
+
+pub(crate) mod items;
+pub(crate) mod responses;
+pub(crate) mod sealed;
+mod tools;
