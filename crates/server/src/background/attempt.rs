@@ -12,16 +12,17 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use super::log::{self, End};
 use super::worker::{LEASE, RENEW_EVERY};
-use super::{QUEUE, ended};
+use super::{QUEUE, ended, projection};
 use crate::app::App;
 use crate::caller::{Caller, Role};
 use crate::error::ApiError;
 use crate::history::{self, HistoryItem};
 use crate::ids::Ids;
+use crate::lower::responses::{Lowered, turn_request};
 use crate::project::responses::Projection;
-use crate::responding::{Prepared, prepare};
 use crate::stored::{KIND, Stored, Versioned};
 use crate::thoughts;
+use crate::wire::responses::CreateResponse;
 
 /// Attempts that may break off, by a crash or a lost machine, before a response fails.
 const TRIES_MAX: u32 = 4;
@@ -83,17 +84,18 @@ pub(super) async fn run(app: &App, lease: &Lease, stopped: watch::Receiver<bool>
     attempt.follow(turn, stopped).await
 }
 
-/// Prepares the turn as the request asked for it.
+/// Begins the turn as the request asked for it, always in the same way.
 async fn begin(app: &App, caller: &Caller, stored: &Stored) -> Result<(Projection, Turn), ApiError> {
     let pending = stored.pending.as_ref().expect("looked at before");
-    let names = Ids::derived(stored.id());
+    let create = CreateResponse::read(&pending.request)?;
+    let mut history = history::load(app, caller, &stored.source).await?;
+    history.truncate(pending.history_items);
+    let Lowered { mut request, input: _ } = turn_request(app, caller, &create, &history).await?;
+    request.sampling.seed = pending.seed;
+    request.date.clone_from(&pending.date);
     let created_at = stored.response["created_at"].as_i64().unwrap_or_default();
-    let prepared = prepare(app, caller, &pending.request, stored.id(), created_at, names).await?;
-    let Prepared { projection, mut turn_request, .. } = prepared;
-    turn_request.sampling.seed = pending.seed;
-    turn_request.date.clone_from(&pending.date);
-    let turn = app.agent().begin(turn_request)?;
-    Ok((projection, turn))
+    let projection = projection(app, caller, &create, stored.id(), created_at);
+    Ok((projection, app.agent().begin(request)?))
 }
 
 /// A turn being followed.
