@@ -48,11 +48,12 @@ pub(crate) async fn accept(
     body: Value,
     create: &CreateResponse,
 ) -> Result<Value, ApiError> {
+    let id = app.ids().next("resp");
+    let claim = history::claim(app, caller, &create.source, &id).await?;
     let history = history::load(app, caller, &create.source).await?;
     let Lowered { request, input } = turn_request(app, caller, create, &history).await?;
     // What the agent refuses is refused now, not when nobody looks.
     app.agent().count(&request)?;
-    let id = app.ids().next("resp");
     let mut projection = projection(app, caller, create, &id, unix_seconds());
     let events = projection.queue();
     let pending = Pending {
@@ -70,16 +71,18 @@ pub(crate) async fn accept(
         pending: Some(pending),
         last_event: None,
     };
-    enqueue(app, &caller.owner, &stored, &events).await?;
+    enqueue(app, &caller.owner, &stored, &events, claim).await?;
     Ok(stored.response)
 }
 
-async fn enqueue(app: &App, owner: &str, stored: &Stored, events: &[Value]) -> Result<(), ApiError> {
+async fn enqueue(
+    app: &App,
+    owner: &str,
+    stored: &Stored,
+    events: &[Value],
+    claim: Option<Claim>,
+) -> Result<(), ApiError> {
     let id = stored.id();
-    let claim = match &stored.source {
-        Source::Conversation(conversation) => Some(Claim::take(app, owner, conversation, id).await?),
-        Source::Nothing | Source::Response(_) => None,
-    };
     let job = NewJob { queue: QUEUE.to_owned(), owner: owner.to_owned(), id: id.to_owned(), body: String::new() };
     stored.put(app, owner, Some(job)).await?;
     // Only now: a conversation that is lent to a response that is nowhere is free.
