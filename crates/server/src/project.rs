@@ -2,4 +2,5 @@
 
 pub(crate) mod include;
 pub(crate) mod list;
+pub(crate) mod resource;
 pub(crate) mod responses;

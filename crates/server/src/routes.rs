@@ -1,5 +1,7 @@
 //! Which path leads where. It must not know what is done there.
 
+mod compact;
+mod conversations;
 mod stored_responses;
 
 use axum::Router;
@@ -10,7 +12,7 @@ use crate::error::ApiError;
 
 /// The whole API, without what stands before it (keys, limits, logs).
 pub fn router(app: App) -> Router {
-    let api = Router::new().merge(stored_responses::routes());
+    let api = Router::new().merge(stored_responses::routes()).merge(conversations::routes()).merge(compact::routes());
     Router::new().nest("/v1", api.clone()).merge(api).fallback(unknown).with_state(app)
 }
 
