@@ -8,11 +8,15 @@ mod compaction;
 mod conversation;
 mod error;
 mod follow;
+mod foreground;
 mod history;
 mod ids;
 mod json_body;
+mod live_body;
 mod lower;
 mod project;
+#[cfg(test)]
+mod published_schema;
 mod routes;
 mod seal;
 mod settings;

@@ -2,6 +2,7 @@
 
 mod compact;
 mod conversations;
+mod responses;
 mod stored_responses;
 
 use axum::Router;
@@ -12,7 +13,11 @@ use crate::error::ApiError;
 
 /// The whole API, without what stands before it (keys, limits, logs).
 pub fn router(app: App) -> Router {
-    let api = Router::new().merge(stored_responses::routes()).merge(conversations::routes()).merge(compact::routes());
+    let api = Router::new()
+        .merge(responses::routes())
+        .merge(stored_responses::routes())
+        .merge(conversations::routes())
+        .merge(compact::routes());
     Router::new().nest("/v1", api.clone()).merge(api).fallback(unknown).with_state(app)
 }
 
