@@ -4,13 +4,23 @@
 mod app;
 mod caller;
 mod error;
+mod front;
 mod ids;
 mod json_body;
+mod keys;
+mod life;
+mod listener;
+mod metrics;
 mod routes;
 mod settings;
 mod sse;
+mod traces;
+mod turns;
 mod wire;
 
 pub use app::{App, Parts};
+pub use keys::{KeyLimits, Keys};
+pub use life::{Life, Phase};
+pub use listener::{Bound, Listen, ServeError};
 pub use routes::router;
 pub use settings::{Date, HostedTools, Settings};

@@ -119,7 +119,7 @@ impl Bound {
     pub async fn serve(self, app: App) {
         let Self { listener, tls, listen, address: _ } = self;
         let life = app.life().clone();
-        let connection = Connection { router: crate::routes::router(app), tls, listen: listen.clone(), life: life.clone() };
+        let connection = Connection { router: crate::routes::router(app.clone()), tls, listen: listen.clone(), life: life.clone() };
         let connection = Arc::new(connection);
         let places = Arc::new(Semaphore::new(listen.connections_max));
         let mut connections = JoinSet::new();
@@ -140,6 +140,9 @@ impl Bound {
         }
         // Connections without a request close by themselves now; the rest is dropped.
         connections.shutdown().await;
+        if let Some(traces) = app.traces() {
+            traces.flush().await;
+        }
     }
 }
 

@@ -1,14 +1,27 @@
 //! Which path leads where. It must not know what is done there.
 
+mod health;
+
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::front;
 
-/// The whole API, without what stands before it (keys, limits, logs).
+/// The whole API: every path under `/v1`, and without it for base addresses that lack it.
 pub fn router(app: App) -> Router {
-    Router::new().fallback(unknown).with_state(app)
+    let api = health::routes();
+    Router::new()
+        .nest("/v1", api.clone())
+        .merge(api)
+        .fallback(unknown)
+        .method_not_allowed_fallback(front::wrong_method)
+        .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))
+        .layer(from_fn_with_state(app.clone(), front::front))
+        .with_state(app)
 }
 
 async fn unknown(method: Method, uri: Uri) -> ApiError {
