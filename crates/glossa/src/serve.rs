@@ -43,7 +43,12 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Error> {
     outcome
 }
 
-async fn serve(config: &Config, bound: Bound, (keys, store): (Option<Keys>, Store), loaded: Loaded) -> Result<(), Error> {
+async fn serve(
+    config: &Config,
+    bound: Bound,
+    (keys, store): (Option<Keys>, Store),
+    loaded: Loaded,
+) -> Result<(), Error> {
     let Loaded { agent, name } = loaded;
     let models: Vec<String> = std::iter::once(name).chain(config.aliases.iter().cloned()).collect();
     let has_keys = keys.is_some();

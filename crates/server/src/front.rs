@@ -70,7 +70,8 @@ pub(crate) async fn front(State(app): State<App>, mut request: Request, next: Ne
 
 fn record(app: &App, request: &Request) -> Record {
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let is_usable = |id: &&str| !id.is_empty() && id.len() <= REQUEST_ID_MAX && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_usable =
+        |id: &&str| !id.is_empty() && id.len() <= REQUEST_ID_MAX && id.bytes().all(|byte| byte.is_ascii_graphic());
     let id = given.filter(is_usable).map_or_else(|| app.ids().next("req"), str::to_owned);
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
@@ -91,7 +92,9 @@ fn admit(app: &App, request: &mut Request, record: &Record) -> Result<Option<cra
         return Ok(None);
     }
     if access == Access::Key && app.life().phase() != Phase::Serving {
-        return Err(ApiError::overloaded("the server is being shut down; send this to another, or again after the restart"));
+        return Err(ApiError::overloaded(
+            "the server is being shut down; send this to another, or again after the restart",
+        ));
     }
     let Some(keys) = app.keys() else { return Ok(None) };
     let (caller, limits, usage) = access::caller(keys, request.headers())?;

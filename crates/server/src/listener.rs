@@ -119,7 +119,8 @@ impl Bound {
     pub async fn serve(self, app: App) {
         let Self { listener, tls, listen, address: _ } = self;
         let life = app.life().clone();
-        let connection = Connection { router: crate::routes::router(app.clone()), tls, listen: listen.clone(), life: life.clone() };
+        let connection =
+            Connection { router: crate::routes::router(app.clone()), tls, listen: listen.clone(), life: life.clone() };
         let connection = Arc::new(connection);
         let places = Arc::new(Semaphore::new(listen.connections_max));
         let mut connections = JoinSet::new();

@@ -83,14 +83,22 @@ impl Metrics {
         let Self { first_token_seconds, token_seconds, queue_seconds, guards, panics, lost_spans, .. } = self;
         registry.register("glossa_requests", "Requests that are over", requests.clone());
         registry.register("glossa_request_seconds", "From a request to the end of its answer", request_seconds.clone());
-        registry.register("glossa_tokens", "Tokens of turns: input, cached (part of input), output, reasoning (part of output)", tokens.clone());
+        registry.register(
+            "glossa_tokens",
+            "Tokens of turns: input, cached (part of input), output, reasoning (part of output)",
+            tokens.clone(),
+        );
         let first = "From a turn's request to its first text";
         registry.register("glossa_time_to_first_token_seconds", first, first_token_seconds.clone());
         registry.register("vllm:time_to_first_token_seconds", first, first_token_seconds.clone());
         let each = "Per token behind the first";
         registry.register("glossa_time_per_output_token_seconds", each, token_seconds.clone());
         registry.register("vllm:time_per_output_token_seconds", each, token_seconds.clone());
-        registry.register("glossa_queue_seconds", "From a turn's request to the first token of its prompt", queue_seconds.clone());
+        registry.register(
+            "glossa_queue_seconds",
+            "From a turn's request to the first token of its prompt",
+            queue_seconds.clone(),
+        );
         registry.register("glossa_guarded_turns", "Turns whose thoughts a guard ended", guards.clone());
         registry.register("glossa_panics", "Handlers and streams that panicked; each is a bug", panics.clone());
         registry.register("glossa_lost_spans", "Spans that the collector of traces did not take", lost_spans.clone());
@@ -107,7 +115,12 @@ impl Metrics {
     pub(crate) fn turn(&self, times: &TurnTimes) {
         let TurnTimes { asked, begun, first_token, ended, usage, ending: _, guarded } = *times;
         let agent::Usage { input_tokens, cached_tokens, output_tokens, reasoning_tokens } = usage;
-        let kinds = [("input", input_tokens), ("cached", cached_tokens), ("output", output_tokens), ("reasoning", reasoning_tokens)];
+        let kinds = [
+            ("input", input_tokens),
+            ("cached", cached_tokens),
+            ("output", output_tokens),
+            ("reasoning", reasoning_tokens),
+        ];
         for (kind, tokens) in kinds {
             self.tokens.get_or_create(&Kind { kind }).inc_by(tokens as u64);
         }

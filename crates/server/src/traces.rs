@@ -116,7 +116,9 @@ mod tests {
         let parent = Parent::parse(good).unwrap();
         assert!(parent.is_sampled && parent.trace[0] == 0x4b && parent.span[7] == 0xb7);
         assert!(!Parent::parse(&good.replace("-01", "-00")).unwrap().is_sampled);
-        for bad in ["", "00", &good.replace("4b", "4B"), &good[1..], &good.replace("f067", "é67"), &good.replace("00-", "ff-")] {
+        for bad in
+            ["", "00", &good.replace("4b", "4B"), &good[1..], &good.replace("f067", "é67"), &good.replace("00-", "ff-")]
+        {
             assert_eq!(Parent::parse(bad), None, "{bad:?}");
         }
         assert_eq!(Parent::parse(&format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32))), None);

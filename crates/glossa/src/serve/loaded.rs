@@ -38,7 +38,10 @@ impl Loaded {
         let has_pack = named.path().is_some_and(|path| device != Device::Reference && packs::has_pack(path, precision));
         let limits = limits(config, &checkpoint, named.path(), device, form, has_pack)?;
         let plan = Plan::new(&checkpoint, form, has_pack, &limits);
-        say(&format!("{named}: up to {} requests at once, {} tokens each\n{plan}", limits.sequences_max, limits.context_tokens));
+        say(&format!(
+            "{named}: up to {} requests at once, {} tokens each\n{plan}",
+            limits.sequences_max, limits.context_tokens
+        ));
         plan.check(memory::total_bytes())?;
         self_test::kernels(device, form)?;
         let stop_ids = checkpoint.stop_ids.clone();

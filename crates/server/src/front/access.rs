@@ -41,7 +41,8 @@ pub(super) fn caller(keys: &Keys, headers: &HeaderMap) -> Result<(Caller, KeyLim
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
     let own = headers.get("x-api-key").and_then(|value| value.to_str().ok());
-    let unauthorized = |code, message| ApiError::new(StatusCode::UNAUTHORIZED, "authentication_error", Some(code), message);
+    let unauthorized =
+        |code, message| ApiError::new(StatusCode::UNAUTHORIZED, "authentication_error", Some(code), message);
     let text = bearer.or(own).ok_or_else(|| {
         unauthorized("missing_api_key", "no API key: send one as `Authorization: Bearer KEY` or `x-api-key: KEY`")
     })?;
@@ -62,7 +63,8 @@ pub(super) fn too_much(refusal: Refusal) -> ApiError {
     let Refusal { what, limit, after } = refusal;
     let seconds = after.as_secs_f64().ceil().max(1.0) as u64;
     let message = format!("this key may have {limit} {what} and has used them; try again in {seconds} s");
-    let refused = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded"), message);
+    let refused =
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded"), message);
     ApiError { retry_after: Some(seconds), ..refused }
 }
 

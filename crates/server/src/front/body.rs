@@ -33,7 +33,10 @@ impl HttpBody for Answer {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let body = &mut self.body;
         let polled = ready!(panics::poll(|context| Pin::new(&mut *body).poll_frame(context), context));
         let frame = polled.unwrap_or_else(|panic| {

@@ -84,7 +84,16 @@ impl Record {
         app.metrics().request(&Request { route: route.to_owned(), method: self.method, status }, seconds);
         if let Some(traces) = app.traces() {
             let (code, parent) = (*code, self.parent);
-            let trace = Trace { id: &self.id, method: self.method, route, status, code, parent, at: self.at, started: self.started };
+            let trace = Trace {
+                id: &self.id,
+                method: self.method,
+                route,
+                status,
+                code,
+                parent,
+                at: self.at,
+                started: self.started,
+            };
             traces.send(&trace, &turns, &app.models()[0]);
         }
         let sum = |of: fn(&TurnTimes) -> usize| turns.iter().map(of).sum::<usize>();

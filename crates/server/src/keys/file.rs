@@ -52,8 +52,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<Key>, ServeError> {
     for row in file.key {
         let Row { hash, owner, role, requests_per_minute, tokens_per_minute, parallel } = row;
         let at = hash.span().start;
-        let hash = parse(hash.get_ref())
-            .ok_or_else(|| wrong(at, "expected sha256: and 64 hexadecimal digits, as `glossa key new` writes".into()))?;
+        let hash = parse(hash.get_ref()).ok_or_else(|| {
+            wrong(at, "expected sha256: and 64 hexadecimal digits, as `glossa key new` writes".into())
+        })?;
         if keys.iter().any(|key| key.hash == hash) {
             return Err(wrong(at, "this key stands in the file twice; take one out".into()));
         }

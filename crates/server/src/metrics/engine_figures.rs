@@ -50,9 +50,21 @@ impl EngineFigures {
     fn router_figures(&self, encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
         let model = [("model_name", self.model.as_str())];
         labelled(encoder, "vllm:num_requests_running", "Requests that are computed", &model, stats.running as f64)?;
-        labelled(encoder, "vllm:num_requests_waiting", "Requests that wait to be computed", &model, stats.queued as f64)?;
+        labelled(
+            encoder,
+            "vllm:num_requests_waiting",
+            "Requests that wait to be computed",
+            &model,
+            stats.queued as f64,
+        )?;
         let used = if stats.kv_blocks_max == 0 { 0.0 } else { stats.kv_blocks as f64 / stats.kv_blocks_max as f64 };
-        labelled(encoder, "vllm:kv_cache_usage_perc", "Share of the cache of keys and values in use, 0 to 1", &model, used)?;
+        labelled(
+            encoder,
+            "vllm:kv_cache_usage_perc",
+            "Share of the cache of keys and values in use, 0 to 1",
+            &model,
+            used,
+        )?;
         let layers = self.agent.engine().config().layers.len().max(1);
         // vLLM's blocks hold all layers, ours one.
         let (size, blocks) = (stats.kv_block_tokens.to_string(), (stats.kv_blocks_max / layers).to_string());
@@ -73,7 +85,12 @@ fn engine_figures(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Re
     counter(encoder, "glossa_engine_steps", "Passes of the model", stats.steps)?;
     counter(encoder, "glossa_engine_read_tokens", "Prompt tokens computed", stats.read_tokens)?;
     counter(encoder, "glossa_engine_generated_tokens", "Tokens generated", stats.generated_tokens)?;
-    counter(encoder, "glossa_engine_drafted_tokens", "Tokens tried on the chance that they come next", stats.drafted_tokens)?;
+    counter(
+        encoder,
+        "glossa_engine_drafted_tokens",
+        "Tokens tried on the chance that they come next",
+        stats.drafted_tokens,
+    )?;
     counter(encoder, "glossa_engine_accepted_tokens", "Of those, how many came", stats.accepted_tokens)?;
     counter(encoder, "glossa_engine_preempted_jobs", "Jobs set back for want of memory", stats.preempted)?;
     counter(encoder, "glossa_engine_guarded_jobs", "Jobs whose thoughts a guard ended", stats.guarded)?;
@@ -103,7 +120,12 @@ fn cache_figures(encoder: &mut DescriptorEncoder<'_>, cache: &CacheStats) -> fmt
     counter(encoder, "glossa_cache_found_tokens", "Tokens that need not be computed again", cache.found_tokens)?;
     counter(encoder, "glossa_cache_disk_tokens", "Of those, how many came from the disk", cache.disk_tokens)?;
     counter(encoder, "glossa_cache_evicted_blocks", "Blocks of the prefix cache that had to go", cache.evicted)?;
-    gauge(encoder, "glossa_cache_bytes", "What the prefix cache holds, some of it together with running jobs", cache.bytes as f64)
+    gauge(
+        encoder,
+        "glossa_cache_bytes",
+        "What the prefix cache holds, some of it together with running jobs",
+        cache.bytes as f64,
+    )
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {

@@ -16,7 +16,8 @@ const STATUS_ERROR: u8 = 2;
 
 /// The span of a request, and below it those of its turns.
 pub(super) fn of(trace: &Trace<'_>, turns: &[TurnTimes], model: &str, random: &SystemRandom) -> Vec<Value> {
-    let ids = Ids { trace: trace.parent.map_or_else(|| hexadecimal::<16>(random), |parent| plain(&parent.trace)), random };
+    let ids =
+        Ids { trace: trace.parent.map_or_else(|| hexadecimal::<16>(random), |parent| plain(&parent.trace)), random };
     let clock = Clock { at: trace.at, started: trace.started };
     let root = ids.next();
     let mut attributes = vec![
@@ -28,7 +29,8 @@ pub(super) fn of(trace: &Trace<'_>, turns: &[TurnTimes], model: &str, random: &S
     attributes.extend(trace.code.map(|code| text("error.type", code)));
     let name = format!("{} {}", trace.method, trace.route);
     let parent = trace.parent.map(|parent| plain(&parent.span));
-    let mut span = ids.span(&root, parent.as_deref(), &name, KIND_SERVER, attributes, &clock.span(trace.started, Instant::now()));
+    let mut span =
+        ids.span(&root, parent.as_deref(), &name, KIND_SERVER, attributes, &clock.span(trace.started, Instant::now()));
     if trace.status >= 500 {
         span["status"] = json!({ "code": STATUS_ERROR });
     }
