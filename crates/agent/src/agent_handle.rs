@@ -1,5 +1,0 @@
-//! The handle.
-
-/// The model's side.
-#[derive(Clone)]
-pub struct Agent;
