@@ -4,10 +4,13 @@
 mod app;
 mod caller;
 mod error;
+mod history;
 mod ids;
 mod json_body;
 mod routes;
+mod seal;
 mod sse;
+mod thoughts;
 mod wire;
 
 pub use app::{App, Parts};

@@ -1,3 +1,5 @@
 //! Requests as they come: JSON in, checked and typed data out, or an error that names the path. It must not know what is done with them.
 
 pub(crate) mod fields;
+pub(crate) mod responses;
+pub(crate) mod schema;
