@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::wire::decoding::{Decoding, priority, stops};
 use crate::wire::fields::{At, Fields};
+use crate::wire::schema;
 
 pub(crate) use conversation::{ChatCall, ChatMessage};
 pub(crate) use thinking::Thinking;
@@ -205,14 +206,14 @@ pub(crate) fn format(at: At<'_>) -> Result<Format, ApiError> {
         Kind::Text => Format::Text,
         Kind::Object => Format::JsonObject,
         Kind::Schema => {
-            let schema = form.need("json_schema")?.object()?;
+            let wanted = form.need("json_schema")?.object()?;
             let format = Format::JsonSchema {
-                name: schema.need("name").and_then(tools::name)?,
-                description: schema.optional("description", At::string)?,
-                schema: schema.need("schema").and_then(tools::schema)?,
-                strict: schema.optional("strict", At::bool)?.unwrap_or(false),
+                name: wanted.need("name").and_then(tools::name)?,
+                description: wanted.optional("description", At::string)?,
+                schema: wanted.need("schema").and_then(schema::read_object_schema)?,
+                strict: wanted.optional("strict", At::bool)?.unwrap_or(false),
             };
-            schema.finish()?;
+            wanted.finish()?;
             format
         }
     };

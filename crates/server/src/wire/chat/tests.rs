@@ -129,7 +129,7 @@ fn whatever_is_wrong_is_named() {
         (json!({ "tool_choice": "required" }), "tool_choice", "invalid_value"),
         (json!({ "tool_choice": "some" }), "tool_choice", "invalid_type"),
         (json!({ "response_format": { "type": "json_schema" } }), "response_format.json_schema", "missing_required_parameter"),
-        (json!({ "response_format": { "type": "json_schema", "json_schema": { "name": "a", "schema": { "type": 1 } } } }), "response_format.json_schema.schema.type", "invalid_type"),
+        (json!({ "response_format": { "type": "json_schema", "json_schema": { "name": "a", "schema": { "type": 1 } } } }), "response_format.json_schema.schema.type", "invalid_schema"),
         (json!({ "reasoning_effort": "huge" }), "reasoning_effort", "invalid_type"),
         (json!({ "metadata": { "a": 1 } }), "metadata", "invalid_type"),
         (json!({ "chat_template_kwargs": { "x": 1 } }), "chat_template_kwargs.x", "unknown_parameter"),

@@ -1,10 +1,10 @@
 //! Tools of a chat request, today's and the older `functions`. It must not know how they are declared to the model.
 
 use agent::{CustomFormat, Tool, ToolChoice, ToolKind, ToolName};
-use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
+use crate::wire::schema::read_object_schema;
 
 /// Most tools of a request.
 const TOOLS_MAX: usize = 512;
@@ -125,7 +125,7 @@ fn function(at: At<'_>) -> Result<Tool, ApiError> {
         name: ToolName::function(fields.need("name").and_then(name)?),
         description: fields.optional("description", At::string)?.unwrap_or_default(),
         kind: ToolKind::Function {
-            parameters: fields.optional("parameters", schema)?,
+            parameters: fields.optional("parameters", read_object_schema)?,
             strict: fields.optional("strict", At::bool)?.unwrap_or(false),
         },
     })
@@ -154,22 +154,9 @@ fn custom(at: At<'_>) -> Result<Tool, ApiError> {
 /// A name that can stand in the header of a message.
 pub(crate) fn name(at: At<'_>) -> Result<String, ApiError> {
     let name = at.str()?;
-    let sign = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let sign = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(sign) {
-        return Err(at.expected(&format!("a name of 1 to {NAME_MAX} letters, digits, _, - or .")));
+        return Err(at.expected(&format!("a name of 1 to {NAME_MAX} letters, digits, _ or -")));
     }
     Ok(name.to_owned())
-}
-
-/// A JSON Schema of an object's form.
-pub(crate) fn schema(at: At<'_>) -> Result<Value, ApiError> {
-    let Value::Object(schema) = at.value else { return Err(at.expected("a JSON Schema, an object")) };
-    let within = |name: &str, fits: fn(&Value) -> bool, what: &str| match schema.get(name) {
-        Some(value) if !fits(value) => Err(At { value, path: format!("{}.{name}", at.path) }.expected(what)),
-        Some(_) | None => Ok(()),
-    };
-    within("type", |value| value.is_string() || value.is_array(), "the name of a type or an array of names")?;
-    within("properties", Value::is_object, "an object of schemas")?;
-    within("required", Value::is_array, "an array of names")?;
-    Ok(at.value.clone())
 }
