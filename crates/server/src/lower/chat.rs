@@ -73,6 +73,7 @@ fn lower(request: &ChatRequest, remembered: &Remembered, tenant: Vec<u8>) -> Res
         tenant: salted(tenant, cache_salt.as_deref()),
         cached: true,
         drafts: Drafts::default(),
+        built_in: Vec::new(),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::wire::fields::{At, Fields};
 use crate::wire::schema;
 
 pub(crate) use conversation::{ChatCall, ChatMessage};
-pub(crate) use thinking::Thinking;
+pub(crate) use thinking::{EFFORTS, Thinking};
 
 /// Most choices of a request, as OpenAI allows.
 const CHOICES_MAX: i64 = 128;

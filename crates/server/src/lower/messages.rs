@@ -1,0 +1,200 @@
+//! An Anthropic request to a turn. It must not know how the answer is written.
+
+use std::collections::HashSet;
+
+use agent::{Item, Part, ReasoningContext, Said, Truncation, TurnRequest};
+use engine::{Drafts, Sampling};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::lower::remembered::{Remembered, Spoken};
+use crate::seal;
+use crate::wire::messages::{self as wire, AssistantBlock, MessagesRequest, UserBlock};
+
+/// Everything that decides a turn but how tokens are chosen.
+pub(crate) async fn turn_request(
+    app: &App,
+    caller: &Caller,
+    request: &MessagesRequest,
+) -> Result<TurnRequest, ApiError> {
+    let calls = request.messages.iter().flat_map(|message| match message {
+        wire::Said::Assistant(blocks) => blocks.as_slice(),
+        wire::Said::System(_) | wire::Said::User(_) => &[],
+    });
+    let calls = calls.filter_map(|block| match block {
+        AssistantBlock::ToolUse(call) => Some(call.id.clone()),
+        AssistantBlock::Text(_) | AssistantBlock::Thinking { .. } | AssistantBlock::Redacted(_) => None,
+    });
+    let remembered = Remembered::of(app, caller, calls.collect()).await;
+    lower(request, &remembered, &|sealed| opened(&seal::open(app, caller, sealed)?), caller.tenant())
+}
+
+/// A thought as bytes to be sealed: what the client shows of it is not what counts.
+pub(crate) fn to_seal(said: &Said) -> Vec<u8> {
+    let text = match &said.part {
+        Part::Reasoning(text) => text.as_str(),
+        Part::Message { .. } | Part::Call(_) => "",
+    };
+    json!({ "text": text, "tokens": said.tokens }).to_string().into_bytes()
+}
+
+/// The way back.
+fn opened(bytes: &[u8]) -> Option<Said> {
+    let value: Value = serde_json::from_slice(bytes).ok()?;
+    let ids = |value: &Value| value.as_array()?.iter().map(|id| id.as_u64().and_then(|id| id.try_into().ok())).collect();
+    Some(Said { part: Part::Reasoning(value["text"].as_str()?.to_owned()), tokens: ids(&value["tokens"]) })
+}
+
+fn lower(
+    request: &MessagesRequest,
+    remembered: &Remembered,
+    open: &dyn Fn(&str) -> Option<Said>,
+    tenant: Vec<u8>,
+) -> Result<TurnRequest, ApiError> {
+    let MessagesRequest {
+        model: _,
+        system,
+        messages,
+        tools,
+        tool_choice,
+        parallel_tool_calls,
+        format,
+        effort,
+        thinking: wire::Thinking { off: _, display: _, budget },
+        decoding: _,
+        tokens_max,
+        stop,
+        stream: _,
+        priority,
+    } = request;
+    Ok(TurnRequest {
+        instructions: system.clone(),
+        tools: tools.clone(),
+        tool_choice: tool_choice.clone(),
+        parallel_tool_calls: *parallel_tool_calls,
+        format: format.clone(),
+        effort: *effort,
+        reasoning_context: ReasoningContext::CurrentTurn,
+        reasoning_tokens_max: *budget,
+        date: None,
+        sampling: Sampling::default(),
+        output_tokens_max: *tokens_max,
+        tool_calls_max: None,
+        stop: stop.clone(),
+        top_logprobs: None,
+        truncation: Truncation::Disabled,
+        priority: *priority,
+        deadline: None,
+        tenant,
+        cached: true,
+        drafts: Drafts::default(),
+        built_in: Vec::new(),
+        history: history(messages, remembered, open)?,
+    })
+}
+
+fn history(
+    messages: &[wire::Said],
+    remembered: &Remembered,
+    open: &dyn Fn(&str) -> Option<Said>,
+) -> Result<Vec<Item>, ApiError> {
+    let mut history = Vec::new();
+    let mut calls = HashSet::new();
+    for message in messages {
+        match message {
+            wire::Said::System(text) => history.push(Item::Developer(text.clone())),
+            wire::Said::User(blocks) => user(blocks, &calls, &mut history)?,
+            wire::Said::Assistant(blocks) => {
+                let mut spoken = Spoken::default();
+                let mut texts = Vec::<&str>::new();
+                for block in blocks {
+                    match block {
+                        AssistantBlock::Text(text) => texts.push(text),
+                        AssistantBlock::Thinking { text, signature } => {
+                            let shown = || (!text.is_empty()).then(|| Part::Reasoning(text.clone()).into());
+                            spoken.thoughts.extend(signature.as_deref().and_then(open).or_else(shown));
+                        }
+                        AssistantBlock::Redacted(data) => spoken.thoughts.extend(open(data)),
+                        AssistantBlock::ToolUse(call) => {
+                            calls.insert(call.id.clone());
+                            spoken.calls.push(call.clone());
+                        }
+                    }
+                }
+                spoken.text = (!texts.is_empty()).then(|| texts.join("\n\n"));
+                history.extend(remembered.items(spoken));
+            }
+        }
+    }
+    Ok(history)
+}
+
+/// Neighbouring texts are one thing said.
+fn user(blocks: &[UserBlock], calls: &HashSet<String>, history: &mut Vec<Item>) -> Result<(), ApiError> {
+    let mut texts = Vec::<&str>::new();
+    for block in blocks {
+        match block {
+            UserBlock::Text(text) => texts.push(text),
+            UserBlock::ToolResult { path, call_id, text } => {
+                if !calls.contains(call_id) {
+                    let message = format!("no tool_use {call_id:?} comes before its result; send the assistant's message with it");
+                    return Err(ApiError::invalid(format!("{path}.tool_use_id"), message));
+                }
+                if !texts.is_empty() {
+                    history.push(Item::User(std::mem::take(&mut texts).join("\n\n")));
+                }
+                history.push(Item::Output { call_id: call_id.clone(), text: text.clone() });
+            }
+        }
+    }
+    if !texts.is_empty() {
+        history.push(Item::User(texts.join("\n\n")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use agent::{Call, CallKind, Phase, ToolName};
+
+    use super::*;
+
+    fn lowered(messages: Value) -> Result<TurnRequest, ApiError> {
+        let request = MessagesRequest::read(&json!({ "model": "m", "max_tokens": 9, "messages": messages }))?;
+        let open = |sealed: &str| {
+            let said = Said { part: Part::Reasoning("sealed".into()), tokens: Some(vec![1, 2]) };
+            (sealed == "ours").then(|| opened(&to_seal(&said))).flatten()
+        };
+        lower(&request, &Remembered::default(), &open, Vec::new())
+    }
+
+    #[test]
+    fn a_signature_is_the_thought_itself() {
+        let thought = |signature: &str| json!({ "type": "thinking", "thinking": "shown", "signature": signature });
+        let call = json!({ "type": "tool_use", "id": "a", "name": "f", "input": {} });
+        let result = json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "a" }, { "type": "text", "text": "x" }, { "type": "text", "text": "y" }] });
+        let request = lowered(json!([
+            { "role": "assistant", "content": [thought("ours"), thought("theirs"), { "type": "redacted_thinking", "data": "z" }, { "type": "text", "text": "t" }, call] },
+            result,
+        ]))
+        .unwrap();
+        let call = Call { id: "a".into(), tool: ToolName::function("f"), kind: CallKind::Function, input: "{}".into() };
+        let expected = [
+            Item::Said(Said { part: Part::Reasoning("sealed".into()), tokens: Some(vec![1, 2]) }),
+            Item::from(Part::Reasoning("shown".into())),
+            Item::from(Part::Message { phase: Phase::Commentary, text: "t".into() }),
+            Item::from(Part::Call(call)),
+            Item::Output { call_id: "a".into(), text: String::new() },
+            Item::User("x\n\ny".into()),
+        ];
+        assert_eq!(request.history, expected);
+    }
+
+    #[test]
+    fn results_need_their_call() {
+        let error = lowered(json!([{ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "a" }] }]));
+        assert_eq!(error.unwrap_err().param.as_deref(), Some("messages[0].content[0].tool_use_id"));
+    }
+}
