@@ -1,12 +1,14 @@
 //! Every command and option, as clap reads them. It must not know what they do.
 
 mod bench;
+mod serve;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{Api, BenchArguments, LoadArguments, Scenario};
+pub(crate) use serve::{ConfigArguments, KeyArguments, KeyCommand, NewKeyArguments, ServeArguments};
 
 /// Runs OpenAI's gpt-oss models on your own hardware.
 #[derive(Parser)]
@@ -20,6 +22,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Answer a prompt.
     Run(Box<RunArguments>),
+    /// Serve OpenAI's and Anthropic's APIs.
+    Serve(Box<ServeArguments>),
+    /// Show every setting of `serve`, its value and where that came from.
+    Config(Box<ConfigArguments>),
+    /// Make API keys.
+    Key(KeyArguments),
     /// Write a model's packed weights beside it, so that the next start maps them instead of packing again.
     Pack(PackArguments),
     /// Train a model from a recipe, on its own data or on the built-in corpus.
@@ -128,7 +136,7 @@ pub(crate) struct SamplingArguments {
     pub(crate) seed: Option<u64>,
 }
 
-#[derive(Args)]
+#[derive(Args, Debug)]
 #[command(next_help_heading = "Computing")]
 pub(crate) struct ComputeArguments {
     /// Threads [default: all processors].

@@ -65,6 +65,16 @@ pub(crate) enum Error {
     ClientStopped,
     #[error("after the load not everything is as it should be: {first}; {count} finding(s) stand in the report")]
     Findings { count: usize, first: String },
+    #[error("{place}: {what}")]
+    Config { place: String, what: String },
+    #[error(transparent)]
+    Agent(#[from] agent::Error),
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Serve(#[from] server::ServeError),
+    #[error("the server's threads cannot start: {source}; check the limits of this system")]
+    Runtime { source: std::io::Error },
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
     /// Ctrl-C; what was generated has been shown.

@@ -6,11 +6,13 @@
 
 mod arguments;
 mod bench;
+mod config;
 mod console;
 mod error;
 mod figures;
 mod guards;
 mod inspect;
+mod keys;
 mod loading;
 mod logits;
 mod memory;
@@ -19,6 +21,7 @@ mod packs;
 mod plan;
 mod run;
 mod self_test;
+mod serve;
 mod shipped;
 mod text;
 mod train;
@@ -32,6 +35,9 @@ use error::Error;
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
+        Command::Key(arguments) => keys::run(&arguments),
         Command::Pack(arguments) => packs::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use agent::Agent;
 use store::Store;
 
+use crate::background::Workers;
 use crate::ids::Ids;
+use crate::seal::{self, Sealing};
+use crate::settings::Settings;
+use crate::thoughts::Thoughts;
 
 /// What the server is put together from.
 pub struct Parts {
@@ -15,6 +19,8 @@ pub struct Parts {
     pub store: Store,
     /// Names that the model answers to; the first is what it calls itself.
     pub models: Vec<String>,
+    /// What the operator decided.
+    pub settings: Settings,
 }
 
 /// The server's state; clones share it.
@@ -24,13 +30,26 @@ pub struct App(Arc<Inner>);
 struct Inner {
     parts: Parts,
     ids: Ids,
+    sealing: Sealing,
+    thoughts: Thoughts,
 }
 
 impl App {
     /// A server over these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, ids: Ids::default() }))
+        let (sealing, thoughts) = (Sealing::default(), Thoughts::default());
+        Self(Arc::new(Inner { parts, ids: Ids::default(), sealing, thoughts }))
+    }
+
+    /// Prepares what requests rely on (the sealing key, which other replicas share) and starts what runs without them: background
+    /// responses and the removal of what has expired. To be called before the first request is served.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn start(&self) -> Result<Workers, store::Error> {
+        seal::prepare(self).await?;
+        Ok(Workers::start(self))
     }
 
     /// The model's side.
@@ -51,5 +70,26 @@ impl App {
     /// Names that the model answers to; the first is what it calls itself.
     pub(crate) fn models(&self) -> &[String] {
         &self.0.parts.models
+    }
+
+    /// What the operator decided.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.parts.settings
+    }
+
+    /// The key that seals what clients carry for us.
+    pub(crate) fn sealing(&self) -> &Sealing {
+        &self.0.sealing
+    }
+
+    /// Thoughts before calls.
+    pub(crate) fn thoughts(&self) -> &Thoughts {
+        &self.0.thoughts
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("App").field("models", &self.0.parts.models).finish_non_exhaustive()
     }
 }

@@ -86,6 +86,29 @@ impl IntoResponse for ApiError {
 
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
-        Self::internal(&error)
+        use store::Error;
+        let refused = |status, code| Self::new(status, "invalid_request_error", Some(code), error.to_string());
+        match &error {
+            Error::Full { .. } => {
+                let full = "the server's store is full; delete what is not needed any more, or ask its operator for room";
+                Self { code: Some("store_full"), ..Self::overloaded(full) }
+            }
+            Error::Invalid { .. } => refused(StatusCode::BAD_REQUEST, "invalid_value"),
+            Error::UnknownAfter { .. } => Self::invalid("after", error.to_string()),
+            Error::TooMuch { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Error::Exists { .. } => refused(StatusCode::CONFLICT, "already_exists"),
+            Error::Missing { kind, id } => Self::not_found(kind, id),
+            Error::Address { .. }
+            | Error::Open { .. }
+            | Error::NotADatabase { .. }
+            | Error::Foreign { .. }
+            | Error::ReadOnly { .. }
+            | Error::NewerSchema { .. }
+            | Error::Gap { .. }
+            | Error::EventDiffers { .. }
+            | Error::LeaseLost { .. }
+            | Error::UploadGone { .. }
+            | Error::Database { .. } => Self::internal(&error),
+        }
     }
 }

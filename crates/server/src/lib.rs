@@ -2,16 +2,25 @@
 //! them are projections of one typed event stream, [`agent::Turn`]. It must not know kernels, nor how a turn is computed.
 
 mod app;
+mod background;
 mod caller;
+mod compaction;
+mod conversation;
 mod error;
+mod follow;
 mod history;
 mod ids;
 mod json_body;
+mod project;
 mod routes;
 mod seal;
+mod settings;
 mod sse;
+mod stored;
 mod thoughts;
 mod wire;
 
 pub use app::{App, Parts};
+pub use background::Workers;
 pub use routes::router;
+pub use settings::{Date, HostedTools, Settings};

@@ -1,6 +1,9 @@
-//! Turns to answers: events of a turn in, JSON events and objects out. Pure state machines; they must not know HTTP.
+//! What clients see of a turn: the agent's events as the events and objects of each API. It must not know HTTP.
 
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod generate;
+pub(crate) mod include;
+pub(crate) mod list;
 pub(crate) mod messages;
+pub(crate) mod responses;

@@ -1,5 +1,7 @@
 //! Which path leads where. It must not know what is done there.
 
+mod stored_responses;
+
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 
@@ -8,7 +10,8 @@ use crate::error::ApiError;
 
 /// The whole API, without what stands before it (keys, limits, logs).
 pub fn router(app: App) -> Router {
-    Router::new().fallback(unknown).with_state(app)
+    let api = Router::new().merge(stored_responses::routes());
+    Router::new().nest("/v1", api.clone()).merge(api).fallback(unknown).with_state(app)
 }
 
 async fn unknown(method: Method, uri: Uri) -> ApiError {

@@ -6,6 +6,7 @@ pub(crate) mod decoding;
 pub(crate) mod fields;
 pub(crate) mod generate;
 pub(crate) mod messages;
+pub(crate) mod query;
 pub(crate) mod responses;
 pub(crate) mod schema;
 pub(crate) mod tokenize;

@@ -1,7 +1,9 @@
 //! The request that creates a response: every parameter read, checked and named in the error if it cannot be had. It must not know
 //! what is done with them.
 
+mod content;
 mod conversation;
+mod hosted;
 mod item;
 mod reasoning;
 mod sampling;
@@ -11,8 +13,8 @@ mod tool_choice;
 
 use serde_json::{Map, Value};
 
-pub(crate) use conversation::{InputItem, Source};
-pub(crate) use item::{HostedCall, Meaning, Role};
+pub(crate) use conversation::InputItem;
+pub(crate) use item::{Meaning, Role};
 pub(crate) use reasoning::{Reasoning, Summary};
 pub(crate) use sampling::Sampling;
 pub(crate) use text::{Text, Verbosity};
@@ -20,6 +22,7 @@ pub(crate) use tool::{CallerTool, ToolEntry};
 pub(crate) use tool_choice::{Chosen, ToolChoice};
 
 use crate::error::ApiError;
+use crate::history::Source;
 use crate::wire::fields::{At, Fields};
 
 /// Pairs of `metadata`.
@@ -165,7 +168,7 @@ impl CreateResponse {
         Ok(Self {
             model: fields.optional("model", At::string)?,
             input: fields.optional("input", conversation::read_input)?.unwrap_or_default(),
-            source: Source::read(fields)?,
+            source: conversation::read_source(fields)?,
             instructions: fields.optional("instructions", At::string)?,
             tools,
             tool_choice,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::item::{self, Meaning};
 use crate::error::ApiError;
+use crate::history::Source;
 use crate::wire::fields::{At, Fields};
 
 /// Items of one request.
@@ -20,33 +21,19 @@ pub(crate) struct InputItem {
     pub(crate) meaning: Meaning,
 }
 
-/// What comes before the new items.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// Everything up to this response, its output included.
-    Response(String),
-    /// A conversation, which also takes up the new items and the output.
-    Conversation(String),
-}
-
-impl Source {
-    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, ApiError> {
-        let previous = fields.optional("previous_response_id", At::string)?;
-        let conversation = fields.optional("conversation", |at| match at.value {
-            Value::Object(_) => at.object()?.need("id")?.string(),
-            _ => at.string(),
-        })?;
-        match (previous, conversation) {
-            (None, None) => Ok(Self::Nothing),
-            (Some(id), None) => Ok(Self::Response(id)),
-            (None, Some(id)) => Ok(Self::Conversation(id)),
-            (Some(_), Some(_)) => {
-                let message = "previous_response_id and conversation are both given; a response continues one of them";
-                Err(ApiError::invalid("previous_response_id", message))
-            }
+pub(super) fn read_source(fields: &Fields<'_>) -> Result<Source, ApiError> {
+    let previous = fields.optional("previous_response_id", At::string)?;
+    let conversation = fields.optional("conversation", |at| match at.value {
+        Value::Object(_) => at.object()?.need("id")?.string(),
+        _ => at.string(),
+    })?;
+    match (previous, conversation) {
+        (None, None) => Ok(Source::Nothing),
+        (Some(id), None) => Ok(Source::Response(id)),
+        (None, Some(id)) => Ok(Source::Conversation(id)),
+        (Some(_), Some(_)) => {
+            let message = "previous_response_id and conversation are both given; a response continues one of them";
+            Err(ApiError::invalid("previous_response_id", message))
         }
     }
 }
