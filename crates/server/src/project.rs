@@ -6,4 +6,5 @@ pub(crate) mod generate;
 pub(crate) mod include;
 pub(crate) mod list;
 pub(crate) mod messages;
+pub(crate) mod raw;
 pub(crate) mod responses;

@@ -1,6 +1,7 @@
 //! A chat completion's request to a turn. It must not know how the answer is written.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use agent::{Call, Item, ReasoningContext, Said, ToolName, Truncation, TurnRequest};
 use agent::{CallKind, Part};
@@ -10,6 +11,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::lower::remembered::{Remembered, Spoken};
+use crate::settings::Settings;
 use crate::wire::chat::{ChatCall, ChatMessage, ChatRequest, Thinking, Verbosity};
 
 /// Everything that decides a turn but the seed: see [`crate::wire::decoding::Decoding::sampling`].
@@ -23,10 +25,15 @@ pub(crate) async fn turn_request(
         _ => Vec::new(),
     });
     let remembered = Remembered::of(app, caller, calls.collect()).await;
-    lower(request, &remembered, caller.tenant())
+    lower(request, &remembered, app.settings(), caller.tenant())
 }
 
-fn lower(request: &ChatRequest, remembered: &Remembered, tenant: Vec<u8>) -> Result<TurnRequest, ApiError> {
+fn lower(
+    request: &ChatRequest,
+    remembered: &Remembered,
+    settings: &Settings,
+    tenant: Vec<u8>,
+) -> Result<TurnRequest, ApiError> {
     let ChatRequest {
         model: _,
         messages,
@@ -58,10 +65,10 @@ fn lower(request: &ChatRequest, remembered: &Remembered, tenant: Vec<u8>) -> Res
         tool_choice: tool_choice.clone(),
         parallel_tool_calls: *parallel_tool_calls,
         format: format.clone(),
-        effort: *effort,
+        effort: effort.unwrap_or(settings.default_effort),
         reasoning_context: ReasoningContext::CurrentTurn,
         reasoning_tokens_max: *reasoning_tokens_max,
-        date: None,
+        date: settings.date.told(),
         sampling: Sampling::default(),
         output_tokens_max: *tokens_max,
         tool_calls_max: None,
@@ -69,7 +76,7 @@ fn lower(request: &ChatRequest, remembered: &Remembered, tenant: Vec<u8>) -> Res
         top_logprobs: *top_logprobs,
         truncation: Truncation::Disabled,
         priority: *priority,
-        deadline: None,
+        deadline: settings.request_timeout.map(|time| Instant::now() + time),
         tenant: salted(tenant, cache_salt.as_deref()),
         cached: true,
         drafts: Drafts::default(),
@@ -169,7 +176,7 @@ mod tests {
     fn lowered(messages: Value, extra: Value) -> Result<TurnRequest, ApiError> {
         let mut body = json!({ "model": "m", "messages": messages });
         body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        lower(&ChatRequest::read(&body)?, &Remembered::default(), b"me".to_vec())
+        lower(&ChatRequest::read(&body)?, &Remembered::default(), &Settings::default(), b"me".to_vec())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! An Anthropic request to a turn. It must not know how the answer is written.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use agent::{Item, Part, ReasoningContext, Said, Truncation, TurnRequest};
 use engine::{Drafts, Sampling};
@@ -11,6 +12,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::lower::remembered::{Remembered, Spoken};
 use crate::seal;
+use crate::settings::Settings;
 use crate::wire::messages::{self as wire, AssistantBlock, MessagesRequest, UserBlock};
 
 /// Everything that decides a turn but how tokens are chosen.
@@ -28,7 +30,9 @@ pub(crate) async fn turn_request(
         AssistantBlock::Text(_) | AssistantBlock::Thinking { .. } | AssistantBlock::Redacted(_) => None,
     });
     let remembered = Remembered::of(app, caller, calls.collect()).await;
-    lower(request, &remembered, &|sealed| opened(&seal::open(app, caller, sealed)?), caller.tenant())
+    let open = |sealed: &str| opened(&seal::open(app, caller, sealed)?);
+    let history = history(&request.messages, &remembered, &open)?;
+    Ok(lower(request, history, app.settings(), caller.tenant()))
 }
 
 /// A thought as bytes to be sealed: what the client shows of it is not what counts.
@@ -47,16 +51,11 @@ fn opened(bytes: &[u8]) -> Option<Said> {
     Some(Said { part: Part::Reasoning(value["text"].as_str()?.to_owned()), tokens: ids(&value["tokens"]) })
 }
 
-fn lower(
-    request: &MessagesRequest,
-    remembered: &Remembered,
-    open: &dyn Fn(&str) -> Option<Said>,
-    tenant: Vec<u8>,
-) -> Result<TurnRequest, ApiError> {
+fn lower(request: &MessagesRequest, history: Vec<Item>, settings: &Settings, tenant: Vec<u8>) -> TurnRequest {
     let MessagesRequest {
         model: _,
         system,
-        messages,
+        messages: _,
         tools,
         tool_choice,
         parallel_tool_calls,
@@ -69,16 +68,16 @@ fn lower(
         stream: _,
         priority,
     } = request;
-    Ok(TurnRequest {
+    TurnRequest {
         instructions: system.clone(),
         tools: tools.clone(),
         tool_choice: tool_choice.clone(),
         parallel_tool_calls: *parallel_tool_calls,
         format: format.clone(),
-        effort: *effort,
+        effort: effort.unwrap_or(settings.default_effort),
         reasoning_context: ReasoningContext::CurrentTurn,
         reasoning_tokens_max: *budget,
-        date: None,
+        date: settings.date.told(),
         sampling: Sampling::default(),
         output_tokens_max: *tokens_max,
         tool_calls_max: None,
@@ -86,13 +85,13 @@ fn lower(
         top_logprobs: None,
         truncation: Truncation::Disabled,
         priority: *priority,
-        deadline: None,
+        deadline: settings.request_timeout.map(|time| Instant::now() + time),
         tenant,
         cached: true,
         drafts: Drafts::default(),
         built_in: Vec::new(),
-        history: history(messages, remembered, open)?,
-    })
+        history,
+    }
 }
 
 fn history(
@@ -167,7 +166,8 @@ mod tests {
             let said = Said { part: Part::Reasoning("sealed".into()), tokens: Some(vec![1, 2]) };
             (sealed == "ours").then(|| opened(&to_seal(&said))).flatten()
         };
-        lower(&request, &Remembered::default(), &open, Vec::new())
+        let history = history(&request.messages, &Remembered::default(), &open)?;
+        Ok(lower(&request, history, &Settings::default(), Vec::new()))
     }
 
     #[test]

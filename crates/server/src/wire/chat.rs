@@ -127,7 +127,7 @@ impl ChatRequest {
             stop: fields.optional("stop", stops)?.unwrap_or_default(),
             choices: fields.optional("n", |at| at.integer(1, CHOICES_MAX))?.unwrap_or(1) as usize,
             top_logprobs: top_logprobs(&fields)?,
-            stream: stream(&fields)?,
+            stream: StreamOptions::read(&fields)?,
             store: fields.optional("store", At::bool)?.unwrap_or(false),
             metadata: fields.optional("metadata", metadata)?,
             service_tier,
@@ -142,6 +142,26 @@ impl ChatRequest {
         refuse_media(&fields)?;
         fields.finish()?;
         Ok(request)
+    }
+}
+
+impl StreamOptions {
+    /// `stream` and `stream_options`; nothing where the answer is to come as a whole.
+    pub(crate) fn read(fields: &Fields<'_>) -> Result<Option<Self>, ApiError> {
+        let streamed = fields.optional("stream", At::bool)?.unwrap_or(false);
+        let Some(at) = fields.get("stream_options") else { return Ok(streamed.then(Self::default)) };
+        let path = at.path.clone();
+        let options = at.object()?;
+        let read = Self {
+            usage: options.optional("include_usage", At::bool)?.unwrap_or(false),
+            obfuscation: options.optional("include_obfuscation", At::bool)?.unwrap_or(false),
+        };
+        options.finish()?;
+        if !streamed && read != Self::default() {
+            let message = "stream_options needs stream: true; add it, or leave the options out";
+            return Err(ApiError::invalid(path, message));
+        }
+        Ok(streamed.then_some(read))
     }
 }
 
@@ -173,22 +193,6 @@ fn top_logprobs(fields: &Fields<'_>) -> Result<Option<usize>, ApiError> {
         (false, _, _) => Ok(None),
         (true, _, alternatives) => Ok(Some(alternatives.unwrap_or(0) as usize)),
     }
-}
-
-fn stream(fields: &Fields<'_>) -> Result<Option<StreamOptions>, ApiError> {
-    let streamed = fields.optional("stream", At::bool)?.unwrap_or(false);
-    let Some(at) = fields.get("stream_options") else { return Ok(streamed.then(StreamOptions::default)) };
-    let path = at.path.clone();
-    let options = at.object()?;
-    let read = StreamOptions {
-        usage: options.optional("include_usage", At::bool)?.unwrap_or(false),
-        obfuscation: options.optional("include_obfuscation", At::bool)?.unwrap_or(false),
-    };
-    options.finish()?;
-    if !streamed && read != StreamOptions::default() {
-        return Err(ApiError::invalid(path, "stream_options needs stream: true; add it, or leave the options out"));
-    }
-    Ok(streamed.then_some(read))
 }
 
 /// The form of the answer.

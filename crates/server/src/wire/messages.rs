@@ -33,8 +33,8 @@ pub(crate) struct MessagesRequest {
     pub(crate) parallel_tool_calls: bool,
     /// The form of the answer.
     pub(crate) format: Format,
-    /// How long to think.
-    pub(crate) effort: Effort,
+    /// How long to think; `None` takes the server's default.
+    pub(crate) effort: Option<Effort>,
     /// Whether it is shown, and most tokens of it.
     pub(crate) thinking: Thinking,
     /// How tokens are chosen.

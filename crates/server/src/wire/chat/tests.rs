@@ -23,7 +23,7 @@ fn the_least_request_has_defaults() {
     let request = with(json!({})).unwrap();
     assert_eq!(request.messages, [ChatMessage::User("Hi".to_owned())]);
     assert_eq!((request.choices, request.stream, request.store), (1, None, false));
-    assert_eq!(request.thinking, Thinking { effort: Effort::Medium, tokens_max: None, shown: true });
+    assert_eq!(request.thinking, Thinking { effort: None, tokens_max: None, shown: true });
     assert!(!request.parallel_tool_calls);
 }
 
@@ -41,7 +41,7 @@ fn every_spelling_of_the_effort_is_understood() {
         (json!({ "reasoning_effort": "low", "chat_template_kwargs": { "reasoning_effort": "high" } }), Effort::Low),
     ];
     for (extra, effort) in cases {
-        assert_eq!(with(extra.clone()).unwrap().thinking.effort, effort, "{extra}");
+        assert_eq!(with(extra.clone()).unwrap().thinking.effort, Some(effort), "{extra}");
     }
     assert!(!with(json!({ "reasoning": { "exclude": true } })).unwrap().thinking.shown);
     assert!(!with(json!({ "include_reasoning": false })).unwrap().thinking.shown);

@@ -8,8 +8,8 @@ use crate::wire::fields::{At, Fields};
 /// What a request says of the model's thoughts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Thinking {
-    /// How long to think.
-    pub(crate) effort: Effort,
+    /// How long to think; `None` takes the server's default.
+    pub(crate) effort: Option<Effort>,
     /// Most tokens of it.
     pub(crate) tokens_max: Option<usize>,
     /// Whether the answer shows it.
@@ -37,7 +37,7 @@ impl Thinking {
         let template = fields.optional("chat_template_kwargs", template)?.unwrap_or_default();
         let included = fields.optional("include_reasoning", At::bool)?;
         Ok(Self {
-            effort: named.or(reasoning.effort).or(template.effort).or(thinking.effort).unwrap_or_default(),
+            effort: named.or(reasoning.effort).or(template.effort).or(thinking.effort),
             tokens_max: reasoning.tokens_max.or(thinking.tokens_max),
             shown: included.unwrap_or(!reasoning.hidden),
         })

@@ -61,13 +61,13 @@ impl Thinking {
     }
 
     /// What is asked for outright counts; a budget says how much is wanted, besides where it ends.
-    pub(super) fn effort(self, named: Option<Effort>) -> Effort {
+    pub(super) fn effort(self, named: Option<Effort>) -> Option<Effort> {
         let by_budget = self.budget.map(|budget| match budget {
             little if little < BUDGETS.0 => Effort::Low,
             usual if usual < BUDGETS.1 => Effort::Medium,
             _ => Effort::High,
         });
-        if self.off { Effort::None } else { named.or(by_budget).unwrap_or_default() }
+        if self.off { Some(Effort::None) } else { named.or(by_budget) }
     }
 }
 

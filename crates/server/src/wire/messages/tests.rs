@@ -64,12 +64,12 @@ fn thinking_has_three_forms() {
         let request = with(body).unwrap();
         (request.effort, request.thinking.display, request.thinking.budget)
     };
-    assert_eq!(read(json!(null), json!({})), (Effort::Medium, Display::Nothing, None));
-    assert_eq!(read(json!({ "type": "disabled" }), json!({})), (Effort::None, Display::Nothing, None));
+    assert_eq!(read(json!(null), json!({})), (None, Display::Nothing, None));
+    assert_eq!(read(json!({ "type": "disabled" }), json!({})), (Some(Effort::None), Display::Nothing, None));
     let enabled = json!({ "type": "enabled", "budget_tokens": 1024 });
-    assert_eq!(read(enabled, json!({})), (Effort::Low, Display::Full, Some(1024)));
+    assert_eq!(read(enabled, json!({})), (Some(Effort::Low), Display::Full, Some(1024)));
     let adaptive = json!({ "type": "adaptive", "display": "omitted" });
-    assert_eq!(read(adaptive, json!({ "output_config": { "effort": "max" } })), (Effort::High, Display::Omitted, None));
+    assert_eq!(read(adaptive, json!({ "output_config": { "effort": "max" } })), (Some(Effort::High), Display::Omitted, None));
 }
 
 #[test]
