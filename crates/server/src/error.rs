@@ -43,6 +43,13 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", Some("not_found"), message)
     }
 
+    /// A model that is not here.
+    pub(crate) fn no_model(name: &str, known: &[String]) -> Self {
+        let message = format!("there is no model {name:?} here; there is {}", known.join(", "));
+        let refused = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", Some("model_not_found"), message);
+        Self { param: Some("model".to_owned()), ..refused }
+    }
+
     /// Our fault: the message is for the log, the client learns only that it happened.
     pub(crate) fn internal(reason: &dyn std::fmt::Display) -> Self {
         tracing::error!(%reason, "request failed");
@@ -109,6 +116,50 @@ impl From<store::Error> for ApiError {
             | Error::LeaseLost { .. }
             | Error::UploadGone { .. }
             | Error::Database { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<agent::Error> for ApiError {
+    fn from(error: agent::Error) -> Self {
+        let message = error.to_string();
+        let invalid = |code, param: &str| Self {
+            param: Some(param.to_owned()),
+            ..Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", Some(code), message.clone())
+        };
+        match error {
+            agent::Error::Engine(error) => Self::from(error),
+            agent::Error::Harmony(_) => invalid("invalid_prompt", "input"),
+            agent::Error::UnknownCall { .. } => invalid("unknown_call_id", "input"),
+            agent::Error::UnknownTool { .. } => invalid("unknown_tool", "tool_choice"),
+            agent::Error::NoTools => invalid("invalid_value", "tool_choice"),
+            agent::Error::ToolTwice { .. } | agent::Error::ToolName { .. } => invalid("invalid_value", "tools"),
+            agent::Error::ContextExceeded { .. } => invalid("context_length_exceeded", "input"),
+        }
+    }
+}
+
+impl From<engine::Error> for ApiError {
+    fn from(error: engine::Error) -> Self {
+        use engine::Error as Engine;
+        let message = error.to_string();
+        match error {
+            Engine::PromptTooLong { .. } | Engine::PromptExceedsMemory { .. } => {
+                Self { param: Some("input".to_owned()), ..Self::bad_request("context_length_exceeded", message) }
+            }
+            Engine::PromptEmpty | Engine::TooManyBiases { .. } | Engine::BiasOutsideVocabulary { .. } => {
+                Self::bad_request("invalid_value", message)
+            }
+            Engine::SettingOutOfRange { name, .. } => Self::invalid(name, message),
+            Engine::QueueFull { .. } | Engine::Draining => Self::overloaded(message),
+            Engine::Model(_)
+            | Engine::StepFailed
+            | Engine::GuardTokens { .. }
+            | Engine::GuardTokenOutsideVocabulary { .. }
+            | Engine::LimitOutOfRange { .. }
+            | Engine::Thread { .. }
+            | Engine::DiskFolder { .. }
+            | Engine::Stopped => Self::internal(&message),
         }
     }
 }

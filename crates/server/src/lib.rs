@@ -11,6 +11,7 @@ mod follow;
 mod history;
 mod ids;
 mod json_body;
+mod lower;
 mod project;
 mod routes;
 mod seal;

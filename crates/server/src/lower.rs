@@ -1,5 +1,9 @@
-//! Requests to turns: what was read from the wire, and what is known of before, as [`agent::TurnRequest`]. It must not know HTTP.
+//! From what was asked for on the wire, and what is kept, to what the agent is asked for. It must not know HTTP, nor events.
 
 pub(crate) mod chat;
+pub(crate) mod items;
 pub(crate) mod messages;
 pub(crate) mod remembered;
+pub(crate) mod responses;
+pub(crate) mod sealed;
+mod tools;

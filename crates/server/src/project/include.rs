@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::history::HistoryItem;
+use crate::lower::sealed;
 use crate::wire::query::Query;
 
 /// What OpenAI's API knows. Only sealed thoughts are left out unless asked for; the rest is shown where it was kept.
@@ -43,9 +44,11 @@ impl Include {
     /// The item as it is shown.
     pub(crate) fn shown(self, app: &App, caller: &Caller, item: HistoryItem) -> Value {
         let is_reasoning = item.kind() == "reasoning";
-        let HistoryItem { mut value, tokens } = item;
-        if is_reasoning && self.encrypted_reasoning && value["encrypted_content"].is_null() {
-            value["encrypted_content"] = crate::project::sealed_reasoning(app, caller, &value, tokens.as_deref()).into();
+        let is_sealed = item.value["encrypted_content"].is_string();
+        let sealed = (is_reasoning && self.encrypted_reasoning && !is_sealed).then(|| sealed::reasoning(app, caller, &item));
+        let HistoryItem { mut value, tokens: _ } = item;
+        if let Some(sealed) = sealed {
+            value["encrypted_content"] = sealed.into();
         }
         value
     }

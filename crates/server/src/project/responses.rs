@@ -6,18 +6,21 @@ mod extract;
 mod head;
 mod hosted;
 mod item;
+mod names;
 
 use agent::{Ending, Opening, Outcome, Said, TokenLogprob, TurnEvent, Usage};
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 use crate::history::HistoryItem;
-use crate::lower::sealed;
+use crate::lower::sealed::Thought;
 use crate::wire::responses::{CreateResponse, Summary};
 use event::{Emitter, EventKind};
 
 pub(crate) use head::ResponseHead;
+pub(crate) use head::Defaults;
 pub(crate) use hosted::Hosted;
+pub(crate) use names::{item_names, response_of};
 
 /// What differs from run to run: names and the time.
 pub(crate) struct Mint {
@@ -66,6 +69,7 @@ pub(crate) struct Projection {
     usage: Option<Usage>,
     completed_at: Option<i64>,
     called: bool,
+    dropped_items: usize,
     output: Vec<HistoryItem>,
     open: Option<Open>,
     running: Option<hosted::Running>,
@@ -108,6 +112,7 @@ impl Projection {
             usage: None,
             completed_at: None,
             called: false,
+            dropped_items: 0,
             output: Vec::new(),
             open: None,
             running: None,
@@ -146,6 +151,8 @@ impl Projection {
             TurnEvent::Began { index: _, opening } => self.begin_item(opening),
             TurnEvent::Delta { index: _, text, logprobs } => self.add_delta(text, logprobs),
             TurnEvent::Ended { index: _, said, cut } => self.end_item(Some(said), *cut),
+            TurnEvent::ToolBegan { call_id: _ } => self.tool_began(),
+            TurnEvent::ToolEnded { call_id: _, output } => self.tool_ended(output),
             TurnEvent::Finished(outcome) => self.finish(outcome),
         }
         self.emitter.take()
@@ -191,6 +198,10 @@ impl Projection {
         put("incomplete_details", details);
         put("output", Value::Array(output));
         put("usage", self.usage.map_or(Value::Null, usage_value));
+        if self.dropped_items > 0 {
+            // Not in OpenAI's API; what was cut off must be seen.
+            put("truncated_items", json!(self.dropped_items));
+        }
         object.extend(self.head.echoed.clone());
         Value::Object(object)
     }
@@ -237,6 +248,7 @@ impl Projection {
             (None, Opening::Call { kind: agent::CallKind::Function, .. }) => "fc",
             (None, Opening::Call { kind: agent::CallKind::Custom, .. }) => "ctc",
         };
+        self.break_off_hosted();
         let id = (self.mint.id)(prefix);
         let opening = opening.clone();
         let open = Open { id, opening, hosted, text: String::new(), logprobs: Vec::new(), annotations: Vec::new() };
@@ -335,13 +347,15 @@ impl Projection {
             item["summary"] = json!([part]);
         }
         if let Some(seal) = &self.options.seal {
-            item["encrypted_content"] = json!(seal(&sealed::thought(&open.text, tokens)));
+            let thought = Thought { text: open.text.clone(), tokens: tokens.map(<[u32]>::to_vec) };
+            item["encrypted_content"] = json!(seal(&thought.to_bytes()));
         }
     }
 
     fn finish(&mut self, outcome: &Outcome) {
-        let Outcome { ending, usage, guard: _ } = outcome;
+        let Outcome { ending, usage, guard: _, dropped_items } = outcome;
         self.usage = Some(*usage);
+        self.dropped_items = *dropped_items;
         self.called = *ending == Ending::Called;
         let status = match ending {
             Ending::Answered | Ending::Called | Ending::StopText(_) => Status::Completed,
@@ -351,6 +365,10 @@ impl Projection {
                 Status::Failed { code: "server_error", message: message.to_owned() }
             }
             Ending::Cancelled => Status::Cancelled,
+            Ending::Failed => {
+                let message = "the model failed; the server's log says why";
+                Status::Failed { code: "server_error", message: message.to_owned() }
+            }
         };
         self.close(status);
     }

@@ -158,7 +158,7 @@ impl CreateResponse {
 
     fn read_fields(fields: &Fields<'_>) -> Result<Self, ApiError> {
         refuse_unsupported(fields)?;
-        let flag = |name, default| Ok(fields.optional(name, At::bool)?.unwrap_or(default));
+        let flag = |name, default| fields.optional(name, At::bool).map(|flag| flag.unwrap_or(default));
         let include = fields.optional("include", Include::read)?.unwrap_or_default();
         let tools = fields.optional("tools", tool::read_tools)?.unwrap_or_default();
         let tool_choice = fields.optional("tool_choice", ToolChoice::read)?.unwrap_or_default();

@@ -46,16 +46,16 @@ pub(super) fn read(kind: &str, fields: &Fields<'_>) -> Result<Option<Meaning>, A
         "shell_call" => {
             let action = fields.need("action")?.object()?;
             let script = action.need("commands").and_then(strings)?.join("\n");
-            asked(read_call_id(fields)?, ("container", "exec"), json!({ "cmd": ["bash", "-lc", script] }).to_string())
+            asked(read_call_id(fields)?, ("container", "exec"), json!({ "command": ["bash", "-lc", script] }).to_string())
         }
         "local_shell_call" => {
             let action = fields.need("action")?.object()?;
             let command = action.need("command").and_then(strings)?;
-            asked(read_call_id(fields)?, ("container", "exec"), json!({ "cmd": command }).to_string())
+            asked(read_call_id(fields)?, ("container", "exec"), json!({ "command": command }).to_string())
         }
         "apply_patch_call" => {
-            let operation = fields.need("operation")?.value.to_string();
-            asked(read_call_id(fields)?, ("repo_browser", "apply_patch"), operation)
+            let patch = fields.need("operation").and_then(patch)?;
+            asked(read_call_id(fields)?, ("repo_browser", "apply_patch"), json!({ "patch": patch }).to_string())
         }
         "shell_call_output" => {
             let text = fields.need("output").and_then(shell_output)?;
@@ -133,6 +133,16 @@ fn id(fields: &Fields<'_>) -> Result<String, ApiError> {
 
 fn strings(at: At<'_>) -> Result<Vec<String>, ApiError> {
     at.array()?.map(At::string).collect()
+}
+
+/// An operation on a file in the form that the model writes.
+fn patch(at: At<'_>) -> Result<String, ApiError> {
+    let fields = at.object()?;
+    let heads = [("create_file", "Add"), ("update_file", "Update"), ("delete_file", "Delete")];
+    let head = fields.need("type")?.word(&heads)?;
+    let path = fields.need("path")?.string()?;
+    let diff = fields.optional("diff", At::string)?.unwrap_or_default();
+    Ok(format!("*** Begin Patch\n*** {head} File: {path}\n{diff}\n*** End Patch"))
 }
 
 fn shell_output(at: At<'_>) -> Result<String, ApiError> {
