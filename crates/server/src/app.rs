@@ -77,6 +77,11 @@ impl App {
         &self.0.parts.settings
     }
 
+    /// How tokens are chosen where a request does not say.
+    pub(crate) fn sampling(&self) -> engine::Sampling {
+        engine::Sampling { temperature: self.settings().default_temperature, ..engine::Sampling::default() }
+    }
+
     /// The key that seals what clients carry for us.
     pub(crate) fn sealing(&self) -> &Sealing {
         &self.0.sealing

@@ -11,6 +11,7 @@ mod follow;
 mod history;
 mod ids;
 mod json_body;
+mod live_body;
 mod lower;
 mod project;
 mod routes;
@@ -19,6 +20,7 @@ mod settings;
 mod sse;
 mod stored;
 mod thoughts;
+mod together;
 mod wire;
 
 pub use app::{App, Parts};

@@ -3,6 +3,7 @@
 pub(crate) mod chat;
 pub(crate) mod items;
 pub(crate) mod messages;
+pub(crate) mod raw;
 pub(crate) mod remembered;
 pub(crate) mod responses;
 pub(crate) mod sealed;

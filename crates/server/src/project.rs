@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod generate;
 pub(crate) mod include;
 pub(crate) mod list;
+pub(crate) mod logprob;
 pub(crate) mod messages;
 pub(crate) mod raw;
 pub(crate) mod responses;

@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use agent::{Call, Item, ReasoningContext, Said, ToolName, Truncation, TurnRequest};
-use agent::{CallKind, Part};
+use agent::{Call, Item, Part, ReasoningContext, Said, ToolName, Truncation, TurnRequest};
 use engine::{Drafts, Sampling};
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::lower::remembered::{Remembered, Spoken};
+use crate::lower::responses::{length_line, tenant};
 use crate::settings::Settings;
-use crate::wire::chat::{ChatCall, ChatMessage, ChatRequest, Thinking, Verbosity};
+use crate::wire::chat::{ChatCall, ChatMessage, ChatRequest, Thinking};
+use crate::wire::responses::Verbosity;
 
 /// Everything that decides a turn but the seed: see [`crate::wire::decoding::Decoding::sampling`].
 pub(crate) async fn turn_request(
@@ -25,14 +26,14 @@ pub(crate) async fn turn_request(
         _ => Vec::new(),
     });
     let remembered = Remembered::of(app, caller, calls.collect()).await;
-    lower(request, &remembered, app.settings(), caller.tenant())
+    lower(request, &remembered, app.settings(), caller)
 }
 
 fn lower(
     request: &ChatRequest,
     remembered: &Remembered,
     settings: &Settings,
-    tenant: Vec<u8>,
+    caller: &Caller,
 ) -> Result<TurnRequest, ApiError> {
     let ChatRequest {
         model: _,
@@ -59,7 +60,7 @@ fn lower(
     } = request;
     let (instructions, history) = conversation(messages, remembered)?;
     Ok(TurnRequest {
-        instructions: with_verbosity(instructions, *verbosity),
+        instructions: with_length(instructions, *verbosity),
         history,
         tools: tools.clone(),
         tool_choice: tool_choice.clone(),
@@ -77,27 +78,16 @@ fn lower(
         truncation: Truncation::Disabled,
         priority: *priority,
         deadline: settings.request_timeout.map(|time| Instant::now() + time),
-        tenant: salted(tenant, cache_salt.as_deref()),
+        tenant: tenant(caller, cache_salt.as_deref()),
         cached: true,
         drafts: Drafts::default(),
         built_in: Vec::new(),
     })
 }
 
-/// A tenant's prefixes under a salt of its own choice: it can be told from every other tenant and from every other salt.
-pub(crate) fn salted(tenant: Vec<u8>, salt: Option<&str>) -> Vec<u8> {
-    let Some(salt) = salt else { return tenant };
-    let length = (tenant.len() as u64).to_le_bytes();
-    [&tenant[..], b"\0salt\0", &length, salt.as_bytes()].concat()
-}
-
-/// The model has no setting for it, so it is told.
-fn with_verbosity(instructions: Option<String>, verbosity: Verbosity) -> Option<String> {
-    let line = match verbosity {
-        Verbosity::Medium => return instructions,
-        Verbosity::Low => "Keep your final answer short.",
-        Verbosity::High => "Give a long, detailed final answer.",
-    };
+/// The model has no setting for the length of answers, so it is told.
+fn with_length(instructions: Option<String>, verbosity: Option<Verbosity>) -> Option<String> {
+    let Some(line) = length_line(verbosity) else { return instructions };
     Some(instructions.map_or_else(|| line.to_owned(), |text| format!("{text}\n\n{line}")))
 }
 
@@ -155,11 +145,7 @@ impl Calls {
             id
         });
         self.ids.insert(id.clone());
-        let kind = match kind {
-            CallKind::Function => CallKind::Function,
-            CallKind::Custom => CallKind::Custom,
-        };
-        Call { id, tool: ToolName::function(name.clone()), kind, input: input.clone() }
+        Call { id, tool: ToolName::function(name.clone()), kind: *kind, input: input.clone() }
     }
 
     fn last_of(&self, name: &str) -> Option<String> {
@@ -176,7 +162,7 @@ mod tests {
     fn lowered(messages: Value, extra: Value) -> Result<TurnRequest, ApiError> {
         let mut body = json!({ "model": "m", "messages": messages });
         body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        lower(&ChatRequest::read(&body)?, &Remembered::default(), &Settings::default(), b"me".to_vec())
+        lower(&ChatRequest::read(&body)?, &Remembered::default(), &Settings::default(), &Caller::anyone())
     }
 
     #[test]
@@ -186,7 +172,7 @@ mod tests {
             { "role": "system", "content": "c" },
         ]);
         let request = lowered(messages, json!({ "verbosity": "low" })).unwrap();
-        assert_eq!(request.instructions.as_deref(), Some("a\n\nb\n\nKeep your final answer short."));
+        assert_eq!(request.instructions.as_deref(), Some("a\n\nb\n\nKeep your answers short."));
         assert_eq!(request.history, [Item::User("q".into()), Item::Developer("c".into())]);
     }
 
@@ -215,7 +201,7 @@ mod tests {
     fn a_salt_separates() {
         let plain = lowered(json!([{ "role": "user", "content": "" }]), json!({})).unwrap().tenant;
         let salted = lowered(json!([{ "role": "user", "content": "" }]), json!({ "cache_salt": "s" })).unwrap().tenant;
-        assert_eq!(plain, b"me");
+        assert_eq!(plain, Caller::anyone().tenant());
         assert_ne!(plain, salted);
     }
 }

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use agent::{Item, Part, ReasoningContext, Said, Truncation, TurnRequest};
 use engine::{Drafts, Sampling};
-use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::lower::remembered::{Remembered, Spoken};
+use crate::lower::sealed::Thought;
 use crate::seal;
 use crate::settings::Settings;
 use crate::wire::messages::{self as wire, AssistantBlock, MessagesRequest, UserBlock};
@@ -30,25 +30,23 @@ pub(crate) async fn turn_request(
         AssistantBlock::Text(_) | AssistantBlock::Thinking { .. } | AssistantBlock::Redacted(_) => None,
     });
     let remembered = Remembered::of(app, caller, calls.collect()).await;
-    let open = |sealed: &str| opened(&seal::open(app, caller, sealed)?);
+    let open = |sealed: &str| Thought::open(app, caller, sealed).map(said);
     let history = history(&request.messages, &remembered, &open)?;
     Ok(lower(request, history, app.settings(), caller.tenant()))
 }
 
-/// A thought as bytes to be sealed: what the client shows of it is not what counts.
-pub(crate) fn to_seal(said: &Said) -> Vec<u8> {
+/// A thought as its signature: what the client shows of it is not what counts.
+pub(crate) fn signature(app: &App, caller: &Caller, said: &Said) -> String {
     let text = match &said.part {
-        Part::Reasoning(text) => text.as_str(),
-        Part::Message { .. } | Part::Call(_) => "",
+        Part::Reasoning(text) => text.clone(),
+        Part::Message { .. } | Part::Call(_) => String::new(),
     };
-    json!({ "text": text, "tokens": said.tokens }).to_string().into_bytes()
+    seal::seal(app, caller, &Thought { text, tokens: said.tokens.clone() }.to_bytes())
 }
 
-/// The way back.
-fn opened(bytes: &[u8]) -> Option<Said> {
-    let value: Value = serde_json::from_slice(bytes).ok()?;
-    let ids = |value: &Value| value.as_array()?.iter().map(|id| id.as_u64().and_then(|id| id.try_into().ok())).collect();
-    Some(Said { part: Part::Reasoning(value["text"].as_str()?.to_owned()), tokens: ids(&value["tokens"]) })
+fn said(thought: Thought) -> Said {
+    let Thought { text, tokens } = thought;
+    Said { part: Part::Reasoning(text), tokens }
 }
 
 fn lower(request: &MessagesRequest, history: Vec<Item>, settings: &Settings, tenant: Vec<u8>) -> TurnRequest {
@@ -157,14 +155,14 @@ fn user(blocks: &[UserBlock], calls: &HashSet<String>, history: &mut Vec<Item>) 
 #[cfg(test)]
 mod tests {
     use agent::{Call, CallKind, Phase, ToolName};
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn lowered(messages: Value) -> Result<TurnRequest, ApiError> {
         let request = MessagesRequest::read(&json!({ "model": "m", "max_tokens": 9, "messages": messages }))?;
         let open = |sealed: &str| {
-            let said = Said { part: Part::Reasoning("sealed".into()), tokens: Some(vec![1, 2]) };
-            (sealed == "ours").then(|| opened(&to_seal(&said))).flatten()
+            (sealed == "ours").then(|| said(Thought { text: "sealed".into(), tokens: Some(vec![1, 2]) }))
         };
         let history = history(&request.messages, &Remembered::default(), &open)?;
         Ok(lower(&request, history, &Settings::default(), Vec::new()))

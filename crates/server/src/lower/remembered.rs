@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use agent::{Call, CallKind, Item, Part, Phase, Said, ToolName};
+use agent::{Call, CallKind, Item, Part, Phase, Said};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::history::HistoryItem;
+use crate::lower::items;
 use crate::thoughts;
 
 /// A turn of the assistant, as a client sends it back.
@@ -31,9 +32,14 @@ impl Remembered {
     pub(crate) async fn of(app: &App, caller: &Caller, call_ids: Vec<String>) -> Self {
         let mut found = HashMap::new();
         for id in call_ids {
-            if let Some(items) = thoughts::find(app, caller, &id).await {
-                found.insert(id, items.iter().filter_map(said).collect());
-            }
+            let Some(items) = thoughts::find(app, caller, &id).await else { continue };
+            let said = |item| match item {
+                Item::Said(said) => Some(said),
+                Item::User(_) | Item::Developer(_) | Item::Output { .. } => None,
+            };
+            // What another version has kept and this one cannot read is as good as forgotten.
+            let items = items::of_history(&items).unwrap_or_default();
+            found.insert(id, items.into_iter().filter_map(said).collect());
         }
         Self(found)
     }
@@ -127,39 +133,10 @@ fn record(app: &App, said: &Said) -> HistoryItem {
     HistoryItem { value, tokens: said.tokens.clone() }
 }
 
-/// The way back, for the kinds of items that a turn ends in calls with.
-fn said(item: &HistoryItem) -> Option<Said> {
-    let HistoryItem { value, tokens } = item;
-    let text = |name: &str| value[name].as_str().map(str::to_owned);
-    let part = match value["type"].as_str()? {
-        "reasoning" => Part::Reasoning(contents(value)),
-        "message" => Part::Message {
-            phase: if value["phase"] == "commentary" { Phase::Commentary } else { Phase::Final },
-            text: contents(value),
-        },
-        kind @ ("function_call" | "custom_tool_call") => {
-            let function = kind == "function_call";
-            let namespace = text("namespace").unwrap_or_else(|| ToolName::function("").namespace);
-            Part::Call(Call {
-                id: text("call_id")?,
-                tool: ToolName { namespace, name: text("name")? },
-                kind: if function { CallKind::Function } else { CallKind::Custom },
-                input: text(if function { "arguments" } else { "input" })?,
-            })
-        }
-        _ => return None,
-    };
-    Some(Said { part, tokens: tokens.clone() })
-}
-
-/// The texts of an item's parts.
-fn contents(value: &Value) -> String {
-    let parts = value["content"].as_array().map(Vec::as_slice).unwrap_or_default();
-    parts.iter().filter_map(|part| part["text"].as_str()).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use agent::ToolName;
+
     use super::*;
 
     fn call(id: &str, input: &str) -> Call {

@@ -101,9 +101,14 @@ impl ChatProjection {
         Value::Object(object)
     }
 
-    /// What a choice said.
-    pub(crate) fn said(&self, index: usize) -> &[Said] {
-        self.choices.get(index).map(Choice::said).unwrap_or_default()
+    /// What each choice said.
+    pub(crate) fn said(&self) -> impl Iterator<Item = &[Said]> {
+        self.choices.iter().map(Choice::said)
+    }
+
+    /// Whether all choices have ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.choices.iter().all(|choice| choice.outcome().is_some())
     }
 
     fn finish_reason(&self, index: usize) -> Option<&'static str> {
@@ -169,6 +174,3 @@ impl ChatProjection {
 
 /// What computes the answers; it changes where equal requests may get other ones.
 pub(crate) const FINGERPRINT: &str = concat!("fp_glossa_", env!("CARGO_PKG_VERSION"));
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -198,6 +198,3 @@ impl CompletionProjection {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use harmony::Vocabulary;
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::project::chat::choice::finite;
+use crate::project::logprob::finite;
 use crate::project::raw::{RawText, token_text};
 
 /// Everything about an answer that is known before it begins.
@@ -92,6 +92,3 @@ fn sampled(token: &TokenLogprob) -> Value {
 fn alternatives(token: &TokenLogprob) -> Value {
     token.top.iter().map(|(bytes, logprob)| json!([finite(*logprob), Value::Null, token_text(bytes)])).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -182,6 +182,3 @@ impl MessageProjection {
 pub(crate) fn ping() -> Value {
     json!({ "type": "ping" })
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,10 +11,11 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::wire::decoding::{Decoding, priority, stops};
 use crate::wire::fields::{At, Fields};
+use crate::wire::responses::Verbosity;
 use crate::wire::schema;
 
 pub(crate) use conversation::{ChatCall, ChatMessage};
-pub(crate) use thinking::{EFFORTS, Thinking};
+pub(crate) use thinking::Thinking;
 
 /// Most choices of a request, as OpenAI allows.
 const CHOICES_MAX: i64 = 128;
@@ -45,7 +46,7 @@ pub(crate) struct ChatRequest {
     /// How long to think, and whether it is shown.
     pub(crate) thinking: Thinking,
     /// How wordy the answer should be.
-    pub(crate) verbosity: Verbosity,
+    pub(crate) verbosity: Option<Verbosity>,
     /// How tokens are chosen.
     pub(crate) decoding: Decoding,
     /// Most tokens, thoughts included.
@@ -77,15 +78,6 @@ pub(crate) struct StreamOptions {
     pub(crate) usage: bool,
     /// Chunks are padded, so that their sizes tell less.
     pub(crate) obfuscation: bool,
-}
-
-/// How wordy an answer should be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Verbosity {
-    Low,
-    #[default]
-    Medium,
-    High,
 }
 
 /// A service tier. There is one queue; two of the names move a request in it.
@@ -121,7 +113,7 @@ impl ChatRequest {
             parallel_tool_calls: fields.optional("parallel_tool_calls", At::bool)?.unwrap_or(false),
             format: fields.optional("response_format", format)?.unwrap_or_default(),
             thinking: Thinking::read(&fields)?,
-            verbosity: fields.optional("verbosity", |at| at.word(VERBOSITIES))?.unwrap_or_default(),
+            verbosity: fields.optional("verbosity", |at| at.word(VERBOSITIES))?,
             decoding: Decoding::read(&fields)?,
             tokens_max: tokens_max(&fields)?,
             stop: fields.optional("stop", stops)?.unwrap_or_default(),
@@ -162,6 +154,17 @@ impl StreamOptions {
             return Err(ApiError::invalid(path, message));
         }
         Ok(streamed.then_some(read))
+    }
+}
+
+impl Tier {
+    /// What the answer calls it. All are served from one queue, whatever they are called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+        }
     }
 }
 

@@ -58,6 +58,13 @@ impl Query {
         self.pairs.iter().filter(move |(key, _)| base(key) == name).map(|(_, value)| value.as_str())
     }
 
+    /// Pairs of names and values, as `name[a]=b&name[c]=d`.
+    pub(crate) fn pairs(&self, name: &'static str) -> Vec<(String, String)> {
+        self.asked.borrow_mut().push(name);
+        let inner = |key: &str| key.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']').map(str::to_owned);
+        self.pairs.iter().filter_map(|(key, value)| Some((inner(key)?, value.clone()))).collect()
+    }
+
     /// A parameter that is an integer in a range, both ends included.
     pub(crate) fn integer(&self, name: &'static str, least: i64, most: i64) -> Result<Option<i64>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };

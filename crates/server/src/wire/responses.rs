@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use conversation::InputItem;
 pub(crate) use item::{Meaning, Role};
-pub(crate) use reasoning::{Reasoning, Summary};
+pub(crate) use reasoning::{EFFORTS, Reasoning, Summary};
 pub(crate) use sampling::Sampling;
 pub(crate) use text::{Text, Verbosity};
 pub(crate) use tool::{CallerTool, ToolEntry};

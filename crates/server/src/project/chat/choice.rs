@@ -4,9 +4,7 @@ use agent::{CallKind, Ending, Opening, Outcome, Part, Said, TokenLogprob, ToolNa
 use serde_json::{Value, json};
 
 use super::ChatHead;
-
-/// The smallest logarithm that is told: JSON has no infinity.
-const LOGPROB_MIN: f64 = -9999.0;
+use crate::project::logprob::logprob;
 
 /// A choice, as far as it has come.
 #[derive(Default)]
@@ -230,20 +228,4 @@ impl OpenCall {
 /// A function's name alone, as the caller gave it.
 pub(crate) fn spelled(tool: &ToolName) -> String {
     if tool.namespace == ToolName::function("").namespace { tool.name.clone() } else { tool.to_string() }
-}
-
-/// A token's log probability and its alternatives.
-fn logprob(token: &TokenLogprob) -> Value {
-    let TokenLogprob { id: _, bytes, logprob, top } = token;
-    let entry = |bytes: &[u8], logprob: f32| {
-        json!({ "token": String::from_utf8_lossy(bytes), "logprob": finite(logprob), "bytes": bytes })
-    };
-    let mut told = entry(bytes, *logprob);
-    told["top_logprobs"] = top.iter().map(|(bytes, logprob)| entry(bytes, *logprob)).collect();
-    told
-}
-
-/// A logarithm that JSON can hold.
-pub(crate) fn finite(logprob: f32) -> f64 {
-    if logprob.is_finite() { f64::from(logprob).max(LOGPROB_MIN) } else { LOGPROB_MIN }
 }

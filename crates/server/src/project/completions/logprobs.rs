@@ -5,7 +5,7 @@ use engine::PromptLogprob;
 use harmony::{TextStream, Vocabulary};
 use serde_json::{Map, Value, json};
 
-use crate::project::chat::choice::finite;
+use crate::project::logprob::finite;
 use crate::project::raw::token_text;
 
 /// Tokens, where each begins in the text (in letters), how likely it is, and what else might have come.

@@ -4,6 +4,7 @@ use agent::Effort;
 
 use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
+use crate::wire::responses::EFFORTS;
 
 /// What a request says of the model's thoughts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,22 +17,11 @@ pub(crate) struct Thinking {
     pub(crate) shown: bool,
 }
 
-/// The words that all APIs have; those the model was not trained for mean the nearest one that it was.
-pub(crate) const EFFORTS: &[(&str, Effort)] = &[
-    ("none", Effort::None),
-    ("minimal", Effort::Low),
-    ("low", Effort::Low),
-    ("medium", Effort::Medium),
-    ("high", Effort::High),
-    ("xhigh", Effort::High),
-    ("max", Effort::High),
-];
-
 impl Thinking {
     /// `reasoning_effort`; `reasoning` as OpenRouter has it; `thinking` as DeepSeek has it; `chat_template_kwargs` as vLLM and SGLang
     /// have it; `include_reasoning`. The first that names an effort counts.
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, ApiError> {
-        let named = fields.optional("reasoning_effort", |at| at.word(EFFORTS))?;
+        let named = fields.optional("reasoning_effort", |at| at.word(&EFFORTS))?;
         let reasoning = fields.optional("reasoning", reasoning)?.unwrap_or_default();
         let thinking = fields.optional("thinking", thinking)?.unwrap_or_default();
         let template = fields.optional("chat_template_kwargs", template)?.unwrap_or_default();
@@ -55,7 +45,7 @@ fn reasoning(at: At<'_>) -> Result<Said, ApiError> {
     let fields = at.object()?;
     let enabled = fields.optional("enabled", At::bool)?;
     let said = Said {
-        effort: fields.optional("effort", |at| at.word(EFFORTS))?.or(switched(enabled)),
+        effort: fields.optional("effort", |at| at.word(&EFFORTS))?.or(switched(enabled)),
         tokens_max: fields.optional("max_tokens", tokens_max)?,
         hidden: fields.optional("exclude", At::bool)?.unwrap_or(false),
     };
@@ -79,7 +69,7 @@ fn template(at: At<'_>) -> Result<Said, ApiError> {
     let fields = at.object()?;
     let enabled = fields.optional("enable_thinking", At::bool)?;
     let enabled = fields.optional("thinking", At::bool)?.or(enabled);
-    let effort = fields.optional("reasoning_effort", |at| at.word(EFFORTS))?;
+    let effort = fields.optional("reasoning_effort", |at| at.word(&EFFORTS))?;
     fields.finish()?;
     Ok(Said { effort: effort.or(switched(enabled)), ..Said::default() })
 }

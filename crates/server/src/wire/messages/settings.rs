@@ -3,8 +3,8 @@
 use agent::{Effort, Format, Tool, ToolChoice, ToolKind, ToolName};
 
 use crate::error::ApiError;
-use crate::wire::chat::EFFORTS;
 use crate::wire::fields::{At, Fields};
+use crate::wire::responses::EFFORTS;
 use crate::wire::schema::read_object_schema;
 
 /// Most letters of a tool's name.
@@ -81,7 +81,7 @@ pub(super) struct Output {
 pub(super) fn output(at: At<'_>) -> Result<Output, ApiError> {
     let fields = at.object()?;
     let output = Output {
-        effort: fields.optional("effort", |at| at.word(EFFORTS))?,
+        effort: fields.optional("effort", |at| at.word(&EFFORTS))?,
         format: fields.optional("format", format)?,
     };
     fields.finish()?;
