@@ -5,12 +5,15 @@ use std::sync::{Arc, OnceLock};
 use agent::Agent;
 use store::Store;
 
+use crate::background::Workers;
 use crate::ids::Ids;
 use crate::keys::Keys;
 use crate::life::Life;
 use crate::listener::ServeError;
 use crate::metrics::Metrics;
+use crate::seal::{self, Sealing};
 use crate::settings::Settings;
+use crate::thoughts::Thoughts;
 use crate::traces::Traces;
 use crate::turns::WatchedAgent;
 
@@ -42,6 +45,8 @@ struct Inner {
     life: Life,
     metrics: Arc<Metrics>,
     traces: OnceLock<Traces>,
+    sealing: Sealing,
+    thoughts: Thoughts,
 }
 
 impl App {
@@ -56,8 +61,30 @@ impl App {
         let life = Life::default();
         let metrics = Metrics::new(agent.clone(), life.clone(), &models[0]);
         let agent = WatchedAgent::new(agent, Arc::clone(&metrics));
-        let (ids, traces) = <_>::default();
-        Self(Arc::new(Inner { agent, store, models, settings, keys, ids, life, metrics, traces }))
+        let (ids, traces, sealing, thoughts) = <_>::default();
+        Self(Arc::new(Inner {
+            agent,
+            store,
+            models,
+            settings,
+            keys,
+            ids,
+            life,
+            metrics,
+            traces,
+            sealing,
+            thoughts,
+        }))
+    }
+
+    /// Prepares what requests rely on (the sealing key, which other replicas share) and starts what runs without them: background
+    /// responses and the removal of what has expired. To be called before the first request is served.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn start(&self) -> Result<Workers, store::Error> {
+        seal::prepare(self).await?;
+        Ok(Workers::start(self))
     }
 
     /// Sends a trace of every request to a collector from now on, as `http://127.0.0.1:4318`. Needs tokio's runtime.
@@ -116,5 +143,26 @@ impl App {
     /// What the operator decided.
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// How tokens are chosen where a request does not say.
+    pub(crate) fn sampling(&self) -> engine::Sampling {
+        engine::Sampling { temperature: self.settings().default_temperature, ..engine::Sampling::default() }
+    }
+
+    /// The key that seals what clients carry for us.
+    pub(crate) fn sealing(&self) -> &Sealing {
+        &self.0.sealing
+    }
+
+    /// Thoughts before calls.
+    pub(crate) fn thoughts(&self) -> &Thoughts {
+        &self.0.thoughts
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("App").field("models", &self.0.models).finish_non_exhaustive()
     }
 }

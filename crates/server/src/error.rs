@@ -43,6 +43,13 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", Some("not_found"), message)
     }
 
+    /// A model that is not here.
+    pub(crate) fn no_model(name: &str, known: &[String]) -> Self {
+        let message = format!("there is no model {name:?} here; there is {}", known.join(", "));
+        let refused = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", Some("model_not_found"), message);
+        Self { param: Some("model".to_owned()), ..refused }
+    }
+
     /// Our fault: the message is for the log, the client learns only that it happened.
     pub(crate) fn internal(reason: &dyn std::fmt::Display) -> Self {
         tracing::error!(%reason, "request failed");
@@ -64,6 +71,28 @@ impl ApiError {
         message: impl Into<String>,
     ) -> Self {
         Self { status, kind, code, param: None, message: message.into(), retry_after: None }
+    }
+
+    /// The same about a request whose conversation has another name than the Responses API's.
+    pub(crate) fn about(self, conversation: &str) -> Self {
+        let param = self.param.map(|param| if param == "input" { conversation.to_owned() } else { param });
+        Self { param, ..self }
+    }
+
+    /// Anthropic's envelope.
+    pub(crate) fn anthropic_body(&self) -> Value {
+        let kind = match self.status.as_u16() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            503 => "overloaded_error",
+            504 => "timeout_error",
+            400..=499 => "invalid_request_error",
+            _ => "api_error",
+        };
+        json!({ "type": "error", "error": { "type": kind, "message": self.message } })
     }
 
     /// OpenAI's envelope.
@@ -101,14 +130,89 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        // For the log, and for Anthropic's clients, who get another envelope.
         response.extensions_mut().insert(self);
         response
     }
 }
 
+/// A refusal as Anthropic's clients read it; any other answer as it is. For everything that answers under `/v1/messages`.
+pub(crate) async fn for_anthropic(response: Response) -> Response {
+    let Some(error) = response.extensions().get::<ApiError>() else { return response };
+    let body = error.anthropic_body().to_string();
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, body.into())
+}
+
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
-        Self::internal(&error)
+        use store::Error;
+        let refused = |status, code| Self::new(status, "invalid_request_error", Some(code), error.to_string());
+        match &error {
+            Error::Full { .. } => {
+                let full = "the server's store is full; delete what is not needed any more, or ask its operator for room";
+                Self { code: Some("store_full"), ..Self::overloaded(full) }
+            }
+            Error::Invalid { .. } => refused(StatusCode::BAD_REQUEST, "invalid_value"),
+            Error::UnknownAfter { .. } => Self::invalid("after", error.to_string()),
+            Error::TooMuch { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Error::Exists { .. } => refused(StatusCode::CONFLICT, "already_exists"),
+            Error::Missing { kind, id } => Self::not_found(kind, id),
+            Error::Address { .. }
+            | Error::Open { .. }
+            | Error::NotADatabase { .. }
+            | Error::Foreign { .. }
+            | Error::ReadOnly { .. }
+            | Error::NewerSchema { .. }
+            | Error::Gap { .. }
+            | Error::EventDiffers { .. }
+            | Error::LeaseLost { .. }
+            | Error::UploadGone { .. }
+            | Error::Database { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<agent::Error> for ApiError {
+    fn from(error: agent::Error) -> Self {
+        let message = error.to_string();
+        let invalid = |code, param: &str| Self {
+            param: Some(param.to_owned()),
+            ..Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", Some(code), message.clone())
+        };
+        match error {
+            agent::Error::Engine(error) => Self::from(error),
+            agent::Error::Harmony(_) => invalid("invalid_prompt", "input"),
+            agent::Error::UnknownCall { .. } => invalid("unknown_call_id", "input"),
+            agent::Error::UnknownTool { .. } => invalid("unknown_tool", "tool_choice"),
+            agent::Error::NoTools => invalid("invalid_value", "tool_choice"),
+            agent::Error::ToolTwice { .. } | agent::Error::ToolName { .. } => invalid("invalid_value", "tools"),
+            agent::Error::ContextExceeded { .. } => invalid("context_length_exceeded", "input"),
+        }
+    }
+}
+
+impl From<engine::Error> for ApiError {
+    fn from(error: engine::Error) -> Self {
+        use engine::Error as Engine;
+        let message = error.to_string();
+        match error {
+            Engine::PromptTooLong { .. } | Engine::PromptExceedsMemory { .. } => {
+                Self { param: Some("input".to_owned()), ..Self::bad_request("context_length_exceeded", message) }
+            }
+            Engine::PromptEmpty | Engine::TooManyBiases { .. } | Engine::BiasOutsideVocabulary { .. } => {
+                Self::bad_request("invalid_value", message)
+            }
+            Engine::SettingOutOfRange { name, .. } => Self::invalid(name, message),
+            Engine::QueueFull { .. } | Engine::Draining => Self::overloaded(message),
+            Engine::Model(_)
+            | Engine::StepFailed
+            | Engine::GuardTokens { .. }
+            | Engine::GuardTokenOutsideVocabulary { .. }
+            | Engine::LimitOutOfRange { .. }
+            | Engine::Thread { .. }
+            | Engine::DiskFolder { .. }
+            | Engine::Stopped => Self::internal(&message),
+        }
     }
 }

@@ -1,12 +1,14 @@
-//! A request's body as JSON. It must not know any request.
+//! A body as JSON, coming and going. It must not know any request.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use crate::error::ApiError;
 
-/// The body, parsed; an empty body is an empty object.
+/// A request's body, parsed (an empty body is an empty object), or an answer's.
 pub(crate) struct JsonBody(pub(crate) Value);
 
 impl<S: Send + Sync> FromRequest<S> for JsonBody {
@@ -19,6 +21,12 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             ApiError::new(status, "invalid_request_error", Some("body_unreadable"), message)
         })?;
         parse(&bytes).map(Self)
+    }
+}
+
+impl IntoResponse for JsonBody {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/json")], self.0.to_string()).into_response()
     }
 }
 

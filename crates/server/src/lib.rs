@@ -2,7 +2,10 @@
 //! them are projections of one typed event stream, [`agent::Turn`]. It must not know kernels, nor how a turn is computed.
 
 mod app;
+mod background;
 mod caller;
+mod compaction;
+mod conversation;
 mod error;
 mod front;
 mod ids;
@@ -11,7 +14,15 @@ mod keys;
 mod life;
 mod listener;
 mod metrics;
+mod follow;
+mod history;
+mod ids;
+mod json_body;
+mod live_body;
+mod lower;
+mod project;
 mod routes;
+mod seal;
 mod settings;
 mod sse;
 mod traces;
@@ -22,5 +33,12 @@ pub use app::{App, Parts};
 pub use keys::{KeyLimits, Keys};
 pub use life::{Life, Phase};
 pub use listener::{Bound, Listen, ServeError};
+mod stored;
+mod thoughts;
+mod together;
+mod wire;
+
+pub use app::{App, Parts};
+pub use background::Workers;
 pub use routes::router;
 pub use settings::{Date, HostedTools, Settings};

@@ -1,6 +1,14 @@
 //! Which path leads where. It must not know what is done there.
 
+mod chat;
+mod completions;
+mod generate;
 mod health;
+mod messages;
+mod models;
+mod stored_chat;
+mod stored_responses;
+mod tokenize;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -13,7 +21,16 @@ use crate::front;
 
 /// The whole API: every path under `/v1`, and without it for base addresses that lack it.
 pub fn router(app: App) -> Router {
-    let api = health::routes();
+    let api = Router::new()
+        .merge(stored_responses::routes())
+        .merge(chat::routes())
+        .merge(stored_chat::routes())
+        .merge(completions::routes())
+        .merge(generate::routes())
+        .merge(messages::routes())
+        .merge(models::routes())
+        .merge(tokenize::routes())
+        .merge(health::routes());
     Router::new()
         .nest("/v1", api.clone())
         .merge(api)

@@ -185,7 +185,7 @@ fn the_oldest_is_left_out_where_that_was_asked_for() {
     let mut request =
         TurnRequest { truncation: Truncation::Auto, instructions: Some("Rule.".into()), ..TurnRequest::new(history) };
     let mut left = Vec::new();
-    for padding in 0..60 {
+    for padding in 0..150 {
         request.instructions = Some(format!("Rule.{}", " again and again".repeat(padding * 3)));
         let Ok(tokens) = agent.prompt(&request) else { break };
         let text = agent.vocabulary().decode(&tokens);
@@ -203,7 +203,7 @@ fn the_oldest_is_left_out_where_that_was_asked_for() {
         left.push(heard.outcome.dropped_items);
     }
     assert!(left.is_sorted() && left.first() < left.last(), "{left:?}");
-    assert_eq!(left.last(), Some(&10), "all but the last question and the last call with its output");
+    assert_eq!(left.last(), Some(&10), "all but the last question and the last call with its output: {left:?}");
     request.truncation = Truncation::Disabled;
     assert!(matches!(agent.prompt(&request), Err(Error::ContextExceeded { .. })));
 }

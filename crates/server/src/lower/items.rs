@@ -1,0 +1,211 @@
+//! Items of the wire as the agent takes them. What clients leave out and the server still knows is put back: items that they only
+//! name, thoughts before calls, tokens as sampled. It must not know requests.
+
+mod piece;
+
+use std::collections::HashSet;
+
+use agent::{Call, Item, Tool};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::compaction;
+use crate::error::ApiError;
+use crate::history::HistoryItem;
+use crate::project::responses::response_of;
+use crate::stored::Stored;
+use crate::thoughts;
+use crate::wire::responses::{InputItem, Meaning};
+use piece::Piece;
+
+/// A conversation for the agent.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    /// What developers said before everything.
+    pub(super) instructions: Vec<String>,
+    /// Everything else, oldest first.
+    pub(super) items: Vec<Item>,
+    /// The new input as it is kept.
+    pub(super) input: Vec<HistoryItem>,
+}
+
+/// Items that are kept, for the agent.
+///
+/// # Errors
+/// An item that this program cannot read.
+pub(crate) fn of_history(history: &[HistoryItem]) -> Result<Vec<Item>, ApiError> {
+    let pieces: Vec<Piece> = pieces(history)?;
+    Ok(pieces.into_iter().flat_map(|piece| piece.items(&[])).collect())
+}
+
+/// What came before and new input, for the agent.
+pub(super) async fn conversation(
+    app: &App,
+    caller: &Caller,
+    history: &[HistoryItem],
+    input: &[InputItem],
+    tools: &[Tool],
+) -> Result<Conversation, ApiError> {
+    let mut pieces = pieces(history)?;
+    let mut kept = Vec::new();
+    for InputItem { path, value, meaning } in input {
+        match meaning {
+            Meaning::Reference(id) => {
+                // What stands in the conversation already need not be said again.
+                if history.iter().chain(&kept).any(|item| item.id() == id) {
+                    continue;
+                }
+                let found = lookup(app, caller, id).await?.ok_or_else(|| no_item(path, id))?;
+                pieces.push(Piece::of(&found, path)?);
+                kept.push(found);
+            }
+            Meaning::Compaction(_) => {
+                let content = compaction::open(app, caller, value)?;
+                for item in &content {
+                    pieces.push(Piece::of(item, path)?);
+                }
+                kept.push(HistoryItem { value: named(app, value), tokens: None });
+            }
+            _ => {
+                let piece = Piece::new(app, caller, path, meaning)?;
+                kept.push(HistoryItem { value: named(app, value), tokens: piece.tokens.clone() });
+                pieces.push(piece);
+            }
+        }
+    }
+    let pieces = recall(app, caller, pieces).await?;
+    check_outputs(&pieces)?;
+    let leading = pieces.iter().take_while(|piece| piece.developer().is_some()).count();
+    let instructions = pieces.iter().take(leading).filter_map(Piece::developer).map(str::to_owned).collect();
+    let items = pieces.into_iter().skip(leading).flat_map(|piece| piece.items(tools)).collect();
+    Ok(Conversation { instructions, items, input: kept })
+}
+
+fn pieces(history: &[HistoryItem]) -> Result<Vec<Piece>, ApiError> {
+    history.iter().enumerate().map(|(index, item)| Piece::of(item, &format!("history[{index}]"))).collect()
+}
+
+/// An item that belongs to a response that is kept. The item's name says to which.
+async fn lookup(app: &App, caller: &Caller, id: &str) -> Result<Option<HistoryItem>, ApiError> {
+    let Some(response_id) = response_of(id) else { return Ok(None) };
+    let Some(found) = Stored::get(app, &caller.owner, &response_id).await? else { return Ok(None) };
+    let stored = found.stored;
+    let output = stored.output();
+    Ok(stored.input.into_iter().chain(output).find(|item| item.id() == id))
+}
+
+fn no_item(path: &str, id: &str) -> ApiError {
+    let message = format!(
+        "{path}: there is no item {id:?}: its response was not stored, has expired, or belongs to another key; send the item itself"
+    );
+    ApiError { code: Some("item_not_found"), ..ApiError::invalid(format!("{path}.id"), message) }
+}
+
+/// The item with a type and an id, which clients may leave out.
+fn named(app: &App, value: &Value) -> Value {
+    let mut value = value.clone();
+    if value.get("type").is_none_or(Value::is_null) {
+        value["type"] = json!("message");
+    }
+    if value.get("id").and_then(Value::as_str).is_none_or(str::is_empty) {
+        let prefix = match value["type"].as_str().unwrap_or_default() {
+            "message" => "msg",
+            "reasoning" => "rs",
+            "function_call" => "fc",
+            "function_call_output" => "fco",
+            "custom_tool_call" => "ctc",
+            "custom_tool_call_output" => "ctco",
+            "compaction" => "cmp",
+            _ => "item",
+        };
+        value["id"] = json!(app.ids().next(prefix));
+    }
+    value
+}
+
+/// Puts back what the server knows and the client left out: thoughts before calls, calls before outputs, tokens as sampled.
+async fn recall(app: &App, caller: &Caller, pieces: Vec<Piece>) -> Result<Vec<Piece>, ApiError> {
+    let mut whole: Vec<Piece> = Vec::with_capacity(pieces.len());
+    // Where the turn of the model begins that is being put together.
+    let mut turn_at = 0;
+    let mut calls: HashSet<String> = HashSet::new();
+    for mut piece in pieces {
+        let is_recalled = match &piece.meaning {
+            Meaning::Call(call) => piece.tokens.is_none().then(|| call.id.clone()),
+            // A client that sends only outputs leaves out the calls themselves.
+            Meaning::Output { call_id, .. } => (!calls.contains(call_id)).then(|| call_id.clone()),
+            _ => None,
+        };
+        if let Some(call_id) = is_recalled
+            && let Some(found) = thoughts::find(app, caller, &call_id).await
+        {
+            let said: Vec<Piece> = pieces_of_turn(&found)?;
+            if let Meaning::Call(call) = &piece.meaning {
+                piece.tokens = tokens_of(call, &said);
+            }
+            insert(&mut whole, turn_at, &said, &piece);
+        }
+        if let Meaning::Call(call) | Meaning::Hosted { call, .. } = &piece.meaning {
+            calls.insert(call.id.clone());
+        }
+        for piece in &whole[turn_at.min(whole.len())..] {
+            if let Meaning::Call(call) = &piece.meaning {
+                calls.insert(call.id.clone());
+            }
+        }
+        let is_of_model = piece.is_of_model();
+        whole.push(piece);
+        if !is_of_model {
+            turn_at = whole.len();
+        }
+    }
+    Ok(whole)
+}
+
+fn pieces_of_turn(found: &[HistoryItem]) -> Result<Vec<Piece>, ApiError> {
+    found.iter().map(|item| Piece::of(item, "input")).collect()
+}
+
+/// The tokens of a call that comes back unchanged.
+fn tokens_of(call: &Call, said: &[Piece]) -> Option<Vec<u32>> {
+    let same = said.iter().find(|piece| {
+        matches!(&piece.meaning, Meaning::Call(known) if known.id == call.id && known.input == call.input && known.tool.name == call.tool.name)
+    });
+    same.and_then(|piece| piece.tokens.clone())
+}
+
+/// Puts thoughts, and before an output also calls, where the model's turn begins, unless they stand there.
+fn insert(whole: &mut Vec<Piece>, turn_at: usize, said: &[Piece], piece: &Piece) {
+    let is_output = matches!(piece.meaning, Meaning::Output { .. });
+    let turn = &whole[turn_at.min(whole.len())..];
+    let has_thoughts = turn.iter().any(Piece::is_thought);
+    let missing = |known: &&Piece| match &known.meaning {
+        Meaning::Reasoning { .. } => !has_thoughts,
+        Meaning::Call(call) => {
+            is_output && !turn.iter().any(|piece| matches!(&piece.meaning, Meaning::Call(known) if known.id == call.id))
+        }
+        _ => false,
+    };
+    let missing: Vec<Piece> = said.iter().filter(missing).cloned().collect();
+    whole.splice(turn_at..turn_at, missing);
+}
+
+/// Every output answers a call that comes before it.
+fn check_outputs(pieces: &[Piece]) -> Result<(), ApiError> {
+    let mut calls = HashSet::new();
+    for piece in pieces {
+        match &piece.meaning {
+            Meaning::Call(call) | Meaning::Hosted { call, .. } => {
+                calls.insert(&call.id);
+            }
+            Meaning::Output { call_id, .. } if !calls.contains(call_id) => {
+                let path = format!("{}.call_id", piece.path);
+                let message = format!("{path}: no call {call_id:?} comes before its output; send the call too, or leave the output out");
+                return Err(ApiError { code: Some("unknown_call_id"), ..ApiError::invalid(path, message) });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
