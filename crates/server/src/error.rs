@@ -102,27 +102,6 @@ impl ApiError {
     }
 }
 
-impl ApiError {
-    /// Anthropic's envelope.
-    pub(crate) fn anthropic_body(&self) -> Value {
-        let kind = match self.status.as_u16() {
-            401 => "authentication_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            413 => "request_too_large",
-            429 => "rate_limit_error",
-            503 | 529 => "overloaded_error",
-            status if status < 500 => "invalid_request_error",
-            _ => "api_error",
-        };
-        let message = match &self.param {
-            Some(param) if !self.message.contains(param.as_str()) => format!("{param}: {}", self.message),
-            Some(_) | None => self.message.clone(),
-        };
-        json!({ "type": "error", "error": { "type": kind, "message": message } })
-    }
-}
-
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = self.body().to_string();

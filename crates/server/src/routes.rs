@@ -1,7 +1,9 @@
 //! Which path leads where. It must not know what is done there.
 
 mod chat;
+mod compact;
 mod completions;
+mod conversations;
 mod generate;
 mod health;
 mod messages;
@@ -23,6 +25,8 @@ use crate::front;
 pub fn router(app: App) -> Router {
     let api = Router::new()
         .merge(stored_responses::routes())
+        .merge(conversations::routes())
+        .merge(compact::routes())
         .merge(chat::routes())
         .merge(stored_chat::routes())
         .merge(completions::routes())

@@ -106,7 +106,7 @@ mod tests {
 
     fn queued() -> Stored {
         let response = json!({ "id": "resp_1", "status": "queued", "output": [], "error": null, "completed_at": null });
-        let pending = crate::stored::Pending { request: json!({}), seed: 1, date: None, tries: 1 };
+        let pending = crate::stored::Pending { request: json!({}), seed: 1, date: None, tries: 1, history_items: 0 };
         Stored {
             response,
             source: Source::Nothing,

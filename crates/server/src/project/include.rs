@@ -7,6 +7,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::history::HistoryItem;
 use crate::lower::sealed;
+use crate::project::resource::resource;
 use crate::wire::query::Query;
 
 /// What OpenAI's API knows. Only sealed thoughts are left out unless asked for; the rest is shown where it was kept.
@@ -50,6 +51,6 @@ impl Include {
         if let Some(sealed) = sealed {
             value["encrypted_content"] = sealed.into();
         }
-        value
+        resource(value)
     }
 }

@@ -408,7 +408,7 @@ pub(crate) fn error_event(error: &ApiError, sequence_number: i64) -> Value {
     emitter.take().remove(0)
 }
 
-fn usage_value(usage: Usage) -> Value {
+pub(crate) fn usage_value(usage: Usage) -> Value {
     let Usage { input_tokens, cached_tokens, output_tokens, reasoning_tokens } = usage;
     // What was not found is kept for the next time.
     let written = input_tokens.saturating_sub(cached_tokens);

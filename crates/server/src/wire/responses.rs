@@ -282,7 +282,7 @@ fn read_priority(at: At<'_>) -> Result<engine::Priority, ApiError> {
     })
 }
 
-fn read_metadata(at: At<'_>) -> Result<Map<String, Value>, ApiError> {
+pub(crate) fn read_metadata(at: At<'_>) -> Result<Map<String, Value>, ApiError> {
     let Some(pairs) = at.value.as_object() else { return Err(at.expected("an object of texts")) };
     let refused = |path: String, what: String| Err(ApiError::invalid(path.clone(), format!("{path} {what}")));
     if pairs.len() > METADATA_PAIRS_MAX {
