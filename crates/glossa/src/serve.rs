@@ -9,7 +9,7 @@ use std::io::{Write, stdout};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use server::{App, Bound, Keys, Listen, Parts};
+use server::{App, Bound, Keys, Listen, Parts, Phase, Settings};
 use store::Store;
 
 use crate::arguments::ServeArguments;
@@ -49,19 +49,27 @@ async fn serve(
     (keys, store): (Option<Keys>, Store),
     loaded: Loaded,
 ) -> Result<(), Error> {
-    let Loaded { agent, name } = loaded;
+    let Loaded { agent, name, temperature } = loaded;
     let models: Vec<String> = std::iter::once(name).chain(config.aliases.iter().cloned()).collect();
     let has_keys = keys.is_some();
-    let parts = Parts { agent, store, models: models.clone(), settings: config.settings.clone(), keys };
+    let settings = Settings { default_temperature: temperature, ..config.settings.clone() };
+    let parts = Parts { agent, store, models: models.clone(), settings, keys };
     let app = App::new(parts);
     if let Some(endpoint) = &config.otlp_endpoint {
         app.trace_to(endpoint)?;
     }
+    let workers = app.start().await?;
     signals::watch(app.clone());
     let url = bound.url();
     writeln!(stdout(), "listening on {url}")?;
     say(&how_to_try(&url, &models, has_keys));
-    bound.serve(app).await;
+    let life = app.life().clone();
+    // What runs in the background goes back into the queue while what others wait for is finished.
+    let given_back = async {
+        life.reached(Phase::Draining).await;
+        workers.stop().await;
+    };
+    tokio::join!(bound.serve(app), given_back);
     tracing::info!("ended");
     Ok(())
 }

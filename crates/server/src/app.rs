@@ -62,19 +62,7 @@ impl App {
         let metrics = Metrics::new(agent.clone(), life.clone(), &models[0]);
         let agent = WatchedAgent::new(agent, Arc::clone(&metrics));
         let (ids, traces, sealing, thoughts) = <_>::default();
-        Self(Arc::new(Inner {
-            agent,
-            store,
-            models,
-            settings,
-            keys,
-            ids,
-            life,
-            metrics,
-            traces,
-            sealing,
-            thoughts,
-        }))
+        Self(Arc::new(Inner { agent, store, models, settings, keys, ids, life, metrics, traces, sealing, thoughts }))
     }
 
     /// Prepares what requests rely on (the sealing key, which other replicas share) and starts what runs without them: background

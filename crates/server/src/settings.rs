@@ -9,6 +9,8 @@ use agent::Effort;
 pub struct Settings {
     /// How long to think where a request does not say.
     pub default_effort: Effort,
+    /// The temperature where a request does not say.
+    pub default_temperature: f32,
     /// The date that the model is told.
     pub date: Date,
     /// What happens to tools that OpenAI would run and this server does not.
@@ -59,6 +61,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             default_effort: Effort::Medium,
+            default_temperature: 1.0,
             date: Date::default(),
             hosted_tools: HostedTools::default(),
             keep_alive: Duration::from_secs(15),

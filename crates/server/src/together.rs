@@ -3,9 +3,10 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use agent::{Ending, Raw, RawEvent, Turn, TurnEvent};
+use agent::{Ending, RawEvent, TurnEvent};
 
 use crate::error::ApiError;
+use crate::turns::{Raw, Turn};
 
 /// Something whose events are waited for.
 pub(crate) trait Source {
@@ -44,7 +45,8 @@ impl<S: Source> Together<S> {
         match S::ending(&event) {
             Some(Ending::Failed) => {
                 let failure = self.sources[index].as_ref().and_then(S::failure);
-                let failure = failure.map_or_else(|| "a turn failed and does not say why".to_owned(), ToString::to_string);
+                let failure =
+                    failure.map_or_else(|| "a turn failed and does not say why".to_owned(), ToString::to_string);
                 Err(ApiError::internal(&failure))
             }
             Some(Ending::Cancelled) => Err(ApiError::overloaded("the server is shutting down; try again")),

@@ -1,11 +1,12 @@
-//! Turns whose times and tokens are noted, for metrics, limits, the log and traces. It must not know which route began them.
+//! Turns and completions whose times and tokens are noted, for metrics, limits, the log and traces. They are read like the agent's own.
+//! It must not know which route began them.
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use agent::{Agent, Canceller, Ending, Outcome, Turn, TurnEvent, TurnRequest, Usage};
+use agent::{Agent, Canceller, Ending, Outcome, RawEvent, RawOutcome, RawRequest, TurnEvent, TurnRequest, Usage};
 
 use crate::front::record::{CURRENT, Record};
 use crate::metrics::Metrics;
@@ -17,13 +18,18 @@ pub(crate) struct WatchedAgent {
     metrics: Arc<Metrics>,
 }
 
-/// A turn that is noted. It is read as an [`agent::Turn`].
-pub(crate) struct WatchedTurn {
-    turn: Turn,
-    metrics: Arc<Metrics>,
-    /// The request that began it; a turn in the background has none.
-    record: Option<Arc<Record>>,
-    times: Option<TurnTimes>,
+/// A turn that is noted; see [`agent::Turn`].
+pub(crate) struct Turn {
+    turn: agent::Turn,
+    notes: Notes,
+}
+
+/// A completion that is noted; see [`agent::Raw`].
+pub(crate) struct Raw {
+    raw: agent::Raw,
+    notes: Notes,
+    /// Tokens so far, for whoever leaves early.
+    tokens: usize,
 }
 
 /// When a turn did what, and what it took.
@@ -45,19 +51,37 @@ pub(crate) struct TurnTimes {
     pub(crate) guarded: bool,
 }
 
+/// What is noted of a turn until it is over, and told then.
+struct Notes {
+    metrics: Arc<Metrics>,
+    /// The request that began it; a turn in the background has none.
+    record: Option<Arc<Record>>,
+    times: Option<TurnTimes>,
+}
+
 impl WatchedAgent {
     pub(crate) fn new(agent: Agent, metrics: Arc<Metrics>) -> Self {
         Self { agent, metrics }
     }
 
     /// Begins a turn; see [`Agent::begin`].
-    pub(crate) fn begin(&self, request: TurnRequest) -> Result<WatchedTurn, agent::Error> {
-        let asked = Instant::now();
-        let turn = self.agent.begin(request)?;
-        let (usage, ending) = (Usage::default(), None);
-        let times = TurnTimes { asked, begun: None, first_token: None, ended: asked, usage, ending, guarded: false };
-        let record = CURRENT.try_with(Arc::clone).ok();
-        Ok(WatchedTurn { turn, metrics: Arc::clone(&self.metrics), record, times: Some(times) })
+    pub(crate) fn begin(&self, request: TurnRequest) -> Result<Turn, agent::Error> {
+        let notes = self.notes();
+        Ok(Turn { turn: self.agent.begin(request)?, notes })
+    }
+
+    /// Begins a completion; see [`Agent::complete`].
+    pub(crate) fn complete(&self, request: RawRequest) -> Result<Raw, agent::Error> {
+        let notes = self.notes();
+        Ok(Raw { raw: self.agent.complete(request)?, notes, tokens: 0 })
+    }
+
+    fn notes(&self) -> Notes {
+        let (asked, usage) = (Instant::now(), Usage::default());
+        let times =
+            TurnTimes { asked, begun: None, first_token: None, ended: asked, usage, ending: None, guarded: false };
+        // Nothing is told of what is refused before it begins.
+        Notes { metrics: Arc::clone(&self.metrics), record: CURRENT.try_with(Arc::clone).ok(), times: Some(times) }
     }
 }
 
@@ -69,8 +93,8 @@ impl Deref for WatchedAgent {
     }
 }
 
-impl WatchedTurn {
-    /// The next event; see [`Turn::poll_next`].
+impl Turn {
+    /// The next event; see [`agent::Turn::poll_next`].
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
         let polled = self.turn.poll_next(context);
         if let Poll::Ready(Some(event)) = &polled {
@@ -90,20 +114,85 @@ impl WatchedTurn {
     }
 
     fn note(&mut self, event: &TurnEvent) {
-        let Some(times) = &mut self.times else { return };
         match event {
-            TurnEvent::Reading { done: _, total } => {
-                times.begun.get_or_insert_with(Instant::now);
-                times.usage.input_tokens = *total;
-            }
-            TurnEvent::Began { .. } | TurnEvent::Delta { .. } | TurnEvent::Ended { .. } => {
-                times.first_token.get_or_insert_with(Instant::now);
-            }
+            TurnEvent::Reading { done: _, total } => self.notes.reading(*total),
+            TurnEvent::Began { .. } | TurnEvent::Delta { .. } | TurnEvent::Ended { .. } => self.notes.text(),
             TurnEvent::ToolBegan { .. } | TurnEvent::ToolEnded { .. } => {}
             TurnEvent::Finished(Outcome { ending, usage, guard, dropped_items: _ }) => {
-                (times.usage, times.ending, times.guarded) = (*usage, Some(*ending), guard.is_some());
-                self.tell();
+                self.notes.finished(*ending, *usage, guard.is_some());
             }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let tokens = self.turn.tokens().len();
+        self.notes.left(|input| tokens.saturating_sub(input));
+    }
+}
+
+impl Raw {
+    /// The next event; see [`agent::Raw::poll_next`].
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<RawEvent>> {
+        let polled = self.raw.poll_next(context);
+        if let Poll::Ready(Some(event)) = &polled {
+            match event {
+                RawEvent::Reading { done: _, total } => self.notes.reading(*total),
+                RawEvent::Prompt(_) => {}
+                RawEvent::Delta { text: _, tokens } => {
+                    self.tokens += tokens.len();
+                    self.notes.text();
+                }
+                RawEvent::Finished(RawOutcome { ending, stop: _, usage }) => {
+                    self.notes.finished(*ending, *usage, false)
+                }
+            }
+        }
+        polled
+    }
+
+    /// How the engine failed, where it did.
+    pub(crate) fn failure(&self) -> Option<&engine::Error> {
+        self.raw.failure()
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let tokens = self.tokens;
+        self.notes.left(|_| tokens);
+    }
+}
+
+impl Notes {
+    fn reading(&mut self, total: usize) {
+        if let Some(times) = &mut self.times {
+            times.begun.get_or_insert_with(Instant::now);
+            times.usage.input_tokens = total;
+        }
+    }
+
+    fn text(&mut self) {
+        if let Some(times) = &mut self.times {
+            times.first_token.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn finished(&mut self, ending: Ending, usage: Usage, guarded: bool) {
+        if let Some(times) = &mut self.times {
+            (times.usage, times.ending, times.guarded) = (usage, Some(ending), guarded);
+        }
+        self.tell();
+    }
+
+    /// Nobody waited for the end; what was computed until then still counts.
+    fn left(&mut self, output_tokens: impl FnOnce(usize) -> usize) {
+        if let Some(times) = &mut self.times {
+            if times.begun.is_some() {
+                times.usage.output_tokens = output_tokens(times.usage.input_tokens);
+            }
+            self.tell();
         }
     }
 
@@ -114,25 +203,5 @@ impl WatchedTurn {
         if let Some(record) = &self.record {
             record.turn(times);
         }
-    }
-}
-
-impl Iterator for WatchedTurn {
-    type Item = TurnEvent;
-
-    fn next(&mut self) -> Option<TurnEvent> {
-        let event = self.turn.next()?;
-        self.note(&event);
-        Some(event)
-    }
-}
-
-impl Drop for WatchedTurn {
-    fn drop(&mut self) {
-        // The client has gone; the tokens so far were still computed.
-        if let Some(times) = self.times.as_mut().filter(|times| times.begun.is_some()) {
-            times.usage.output_tokens = self.turn.tokens().len().saturating_sub(times.usage.input_tokens);
-        }
-        self.tell();
     }
 }

@@ -2,8 +2,8 @@
 
 pub(crate) mod chat;
 pub(crate) mod completions;
-pub(crate) mod decoding;
 pub(crate) mod conversations;
+pub(crate) mod decoding;
 pub(crate) mod fields;
 pub(crate) mod generate;
 pub(crate) mod messages;

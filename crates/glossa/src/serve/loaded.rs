@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agent::Agent;
-use engine::{DiskCache, Engine, Limits, Sampling};
+use engine::{DiskCache, Engine, Limits};
 use kernels::{Cpu, KvPrecision};
 use model::{Checkpoint, Device, Precision};
 
@@ -25,6 +25,8 @@ pub(super) struct Loaded {
     pub(super) agent: Agent,
     /// What the model calls itself.
     pub(super) name: String,
+    /// What it answers best with.
+    pub(super) temperature: f32,
 }
 
 impl Loaded {
@@ -51,11 +53,9 @@ impl Loaded {
             self_test::model(&mut *model, path, device, precision)?;
         }
         let engine = Arc::new(Engine::new(model, limits)?);
+        let agent = Agent::new(engine, &vocabulary, agent::Settings { stop_ids, ..agent::Settings::default() })?;
         let temperature = config.temperature.unwrap_or_else(|| named.temperature());
-        let sampling = Sampling { temperature, ..Sampling::default() };
-        let settings = agent::Settings { stop_ids, sampling, ..agent::Settings::default() };
-        let agent = Agent::new(engine, &vocabulary, settings)?;
-        Ok(Self { agent, name: config.name.clone().unwrap_or_else(|| name(named.path())) })
+        Ok(Self { agent, name: config.name.clone().unwrap_or_else(|| name(named.path())), temperature })
     }
 }
 

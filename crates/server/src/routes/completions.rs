@@ -1,6 +1,6 @@
 //! `POST /completions`. It must not know how tokens are computed, nor the form of an answer.
 
-use agent::{Raw, RawEvent};
+use agent::RawEvent;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use crate::project::completions::{CompletionHead, CompletionProjection};
 use crate::sse;
 use crate::stored::unix_seconds;
 use crate::together::{Source, Together};
+use crate::turns::Raw;
 use crate::wire::completions::CompletionRequest;
 
 pub(crate) fn routes() -> Router<App> {
@@ -43,12 +44,7 @@ async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody
     Ok(JsonBody(projection.object()).into_response())
 }
 
-fn begin(
-    app: &App,
-    caller: &Caller,
-    request: &CompletionRequest,
-    prompts: &[Vec<u32>],
-) -> Result<Vec<Raw>, ApiError> {
+fn begin(app: &App, caller: &Caller, request: &CompletionRequest, prompts: &[Vec<u32>]) -> Result<Vec<Raw>, ApiError> {
     let wanted = Wanted {
         tokens_max: request.tokens_max,
         stop: &request.stop,
