@@ -76,7 +76,7 @@ pub(crate) fn thought(thought: &str, text: &str) -> String {
 
 /// A server.
 pub(crate) struct Api {
-    pub(crate) app: App,
+    pub(crate) store: Store,
     pub(crate) workers: Option<Workers>,
     router: Router,
 }
@@ -89,9 +89,9 @@ impl Api {
     }
 
     pub(crate) async fn over(agent: Agent, store: Store, settings: Settings) -> Self {
-        let app = App::new(Parts { agent, store, models: vec!["tiny".into()], settings });
+        let app = App::new(Parts { agent, store: store.clone(), models: vec!["tiny".into()], settings, keys: None });
         let workers = app.start().await.unwrap();
-        Self { router: router(app.clone()), app, workers: Some(workers) }
+        Self { store, router: router(app), workers: Some(workers) }
     }
 
     pub(crate) async fn raw(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, String) {
