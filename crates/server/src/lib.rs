@@ -6,6 +6,8 @@ mod background;
 mod caller;
 mod compaction;
 mod conversation;
+#[cfg(test)]
+mod dialects;
 mod error;
 mod follow;
 mod history;
@@ -14,6 +16,8 @@ mod json_body;
 mod live_body;
 mod lower;
 mod project;
+#[cfg(test)]
+mod published_schema;
 mod routes;
 mod seal;
 mod settings;
