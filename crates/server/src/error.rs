@@ -129,7 +129,8 @@ impl From<store::Error> for ApiError {
         let refused = |status, code| Self::new(status, "invalid_request_error", Some(code), error.to_string());
         match &error {
             Error::Full { .. } => {
-                let full = "the server's store is full; delete what is not needed any more, or ask its operator for room";
+                let full =
+                    "the server's store is full; delete what is not needed any more, or ask its operator for room";
                 Self { code: Some("store_full"), ..Self::overloaded(full) }
             }
             Error::Invalid { .. } => refused(StatusCode::BAD_REQUEST, "invalid_value"),

@@ -44,7 +44,8 @@ impl<S: Source> Together<S> {
         match S::ending(&event) {
             Some(Ending::Failed) => {
                 let failure = self.sources[index].as_ref().and_then(S::failure);
-                let failure = failure.map_or_else(|| "a turn failed and does not say why".to_owned(), ToString::to_string);
+                let failure =
+                    failure.map_or_else(|| "a turn failed and does not say why".to_owned(), ToString::to_string);
                 Err(ApiError::internal(&failure))
             }
             Some(Ending::Cancelled) => Err(ApiError::overloaded("the server is shutting down; try again")),

@@ -10,11 +10,32 @@ use super::{chat, completions, messages};
 
 /// What models put together, rightly and wrongly.
 const PIECES: &[&str] = &[
-    "<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|constrain|>", "<|return|>", "<|call|>", "<|start|>assistant",
-    "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|channel|>commentary<|message|>",
-    "<|channel|>commentary to=functions.find <|constrain|>json<|message|>", "<|channel|>commentary to=functions.patch<|message|>",
-    "<|channel|>commentary to=functions.nobody<|message|>", "to=python", "analysis", "final", "{\"x\":", "1}", "}]", "ü", "🙂",
-    "Hello", " day", "STOP", "\n\n",
+    "<|start|>",
+    "<|end|>",
+    "<|message|>",
+    "<|channel|>",
+    "<|constrain|>",
+    "<|return|>",
+    "<|call|>",
+    "<|start|>assistant",
+    "<|channel|>analysis<|message|>",
+    "<|channel|>final<|message|>",
+    "<|channel|>commentary<|message|>",
+    "<|channel|>commentary to=functions.find <|constrain|>json<|message|>",
+    "<|channel|>commentary to=functions.patch<|message|>",
+    "<|channel|>commentary to=functions.nobody<|message|>",
+    "to=python",
+    "analysis",
+    "final",
+    "{\"x\":",
+    "1}",
+    "}]",
+    "ü",
+    "🙂",
+    "Hello",
+    " day",
+    "STOP",
+    "\n\n",
 ];
 
 /// Tokens of pieces, and any others between them.
@@ -30,7 +51,8 @@ fn said() -> impl Strategy<Value = Vec<u32>> {
 /// Holds for so many sayings; each has an agent of its own.
 fn for_any(holds: impl AsyncFn(Api, Value)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut runner = TestRunner::new(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() });
     let limit = prop_oneof![Just(Value::Null), (1..40u32).prop_map(|limit| json!(limit))];
     let cases = (said(), limit, any::<bool>());
     let result = runner.run(&cases, |(said, limit, flag)| {

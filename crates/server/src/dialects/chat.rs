@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::support::{Api, check, without_names};
 
 const PATH: &str = "/v1/chat/completions";
-const THOUGHT: &str = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Good day.<|return|>";
+const THOUGHT: &str =
+    "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Good day.<|return|>";
 const CALL: &str = "<|channel|>analysis<|message|>look<|end|><|start|>assistant<|channel|>commentary to=functions.find <|constrain|>json<|message|>{\"x\":1}<|call|>";
 
 pub(super) fn asked(extra: Value) -> Value {
@@ -49,7 +50,9 @@ pub(super) fn reassembled(chunks: &[Value]) -> Value {
 fn add(message: &mut Value, delta: &Value) {
     for (name, value) in delta.as_object().unwrap() {
         match value {
-            Value::String(text) if matches!(name.as_str(), "content" | "reasoning" | "reasoning_content" | "arguments" | "input") => {
+            Value::String(text)
+                if matches!(name.as_str(), "content" | "reasoning" | "reasoning_content" | "arguments" | "input") =>
+            {
                 let before = message[name].as_str().unwrap_or_default();
                 message[name] = json!(format!("{before}{text}"));
             }

@@ -101,7 +101,10 @@ async fn log_probabilities_of_prompt_and_answer() {
     let answer = both(&api, &asked(json!({ "logprobs": 2, "skip_special_tokens": false }))).await;
     let lists = &answer["choices"][0]["logprobs"];
     let tokens = lists["tokens"].as_array().unwrap();
-    assert_eq!(tokens.iter().map(|token| token.as_str().unwrap()).collect::<String>(), "<|channel|>final<|message|>Good day.");
+    assert_eq!(
+        tokens.iter().map(|token| token.as_str().unwrap()).collect::<String>(),
+        "<|channel|>final<|message|>Good day."
+    );
     assert_eq!(lists["text_offset"][0], PROMPT.chars().count());
 
     let body = asked(json!({ "logprobs": 0, "echo": true, "max_tokens": 0 }));
@@ -120,8 +123,11 @@ async fn log_probabilities_of_prompt_and_answer() {
 #[tokio::test]
 async fn refusals_name_what_is_wrong() {
     let api = api("<|return|>").await;
-    let cases =
-        [(json!({ "prompt": [99_999_999] }), "prompt"), (json!({ "prompt": "" }), "prompt"), (json!({ "suffix": "x" }), "suffix")];
+    let cases = [
+        (json!({ "prompt": [99_999_999] }), "prompt"),
+        (json!({ "prompt": "" }), "prompt"),
+        (json!({ "suffix": "x" }), "suffix"),
+    ];
     for (extra, param) in cases {
         let (status, refusal) = api.refused(PATH, &asked(extra)).await;
         assert_eq!((status, refusal["error"]["param"].as_str()), (400, Some(param)), "{refusal}");
@@ -151,7 +157,8 @@ async fn routers_generate() {
     assert_eq!(meta["output_token_logprobs"].as_array().unwrap().len(), answer["output_ids"].as_array().unwrap().len());
     let chunks = api.chunks("/generate", &body).await;
     assert_eq!(without_names(chunks.last().unwrap().clone()), without_names(answer));
-    let batch = api.post("/generate", &json!({ "text": [PROMPT, PROMPT], "sampling_params": { "max_new_tokens": 1 } })).await;
+    let batch =
+        api.post("/generate", &json!({ "text": [PROMPT, PROMPT], "sampling_params": { "max_new_tokens": 1 } })).await;
     assert_eq!(batch.as_array().unwrap().len(), 2);
     assert_eq!(batch[1]["meta_info"]["finish_reason"], json!({ "type": "length", "length": 1 }));
     assert_eq!(api.refused("/generate", &json!({})).await.0, 400);

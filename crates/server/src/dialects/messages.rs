@@ -8,7 +8,8 @@ use super::support::{Api, without_names};
 
 const PATH: &str = "/v1/messages";
 const CALL: &str = "<|channel|>analysis<|message|>look<|end|><|start|>assistant<|channel|>commentary to=functions.find <|constrain|>json<|message|>{\"x\":1}<|call|>";
-const THOUGHT: &str = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Good day.<|return|>";
+const THOUGHT: &str =
+    "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Good day.<|return|>";
 
 pub(super) fn asked(extra: Value) -> Value {
     let mut body =
@@ -92,7 +93,10 @@ async fn thoughts_are_shown_where_they_are_asked_for() {
     let api = Api::saying(THOUGHT).await;
     let plain = both(&api, json!({})).await;
     assert_eq!(plain["content"], json!([{ "type": "text", "text": "Good day." }]));
-    assert_eq!((&plain["stop_reason"], &plain["role"], &plain["type"]), (&json!("end_turn"), &json!("assistant"), &json!("message")));
+    assert_eq!(
+        (&plain["stop_reason"], &plain["role"], &plain["type"]),
+        (&json!("end_turn"), &json!("assistant"), &json!("message"))
+    );
     let shown = both(&api, thinking()).await;
     assert_eq!(shown["content"][0]["thinking"], "hm");
     assert!(!shown["content"][0]["signature"].as_str().unwrap().is_empty());
@@ -171,6 +175,10 @@ async fn refusals_have_the_envelope_of_anthropic() {
     ];
     for (path, body, status, kind) in cases {
         let (found, refusal) = api.refused(path, &body).await;
-        assert_eq!((found, &refusal["type"], &refusal["error"]["type"]), (status, &json!("error"), &json!(kind)), "{refusal}");
+        assert_eq!(
+            (found, &refusal["type"], &refusal["error"]["type"]),
+            (status, &json!("error"), &json!(kind)),
+            "{refusal}"
+        );
     }
 }

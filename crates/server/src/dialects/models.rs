@@ -36,7 +36,8 @@ async fn text_becomes_tokens_and_text_again() {
     assert!(special["count"].as_u64() < answer["count"].as_u64());
     let chat = json!({ "messages": [{ "role": "user", "content": "ASK" }], "add_generation_prompt": true });
     let chat = api.post("/tokenize", &chat).await;
-    let text = api.post("/detokenize", &json!({ "tokens": chat["tokens"] })).await["prompt"].as_str().unwrap().to_owned();
+    let text =
+        api.post("/detokenize", &json!({ "tokens": chat["tokens"] })).await["prompt"].as_str().unwrap().to_owned();
     assert!(text.starts_with("<|start|>system") && text.ends_with("ASK<|end|><|start|>assistant"), "{text}");
     let refused = [
         ("/detokenize", json!({ "tokens": [99_999_999] })),

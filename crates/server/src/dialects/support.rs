@@ -139,7 +139,9 @@ fn forgive(value: &mut Value) {
             }
         }
         // Calls of custom tools have a type of their own, in pieces as well.
-        for call in choice.get_mut("delta").and_then(|delta| delta.get_mut("tool_calls")?.as_array_mut()).into_iter().flatten() {
+        for call in
+            choice.get_mut("delta").and_then(|delta| delta.get_mut("tool_calls")?.as_array_mut()).into_iter().flatten()
+        {
             if call["type"] == "custom" {
                 call["type"] = json!("function");
             }

@@ -16,11 +16,7 @@ use crate::wire::chat::{ChatCall, ChatMessage, ChatRequest, Thinking};
 use crate::wire::responses::Verbosity;
 
 /// Everything that decides a turn but the seed: see [`crate::wire::decoding::Decoding::sampling`].
-pub(crate) async fn turn_request(
-    app: &App,
-    caller: &Caller,
-    request: &ChatRequest,
-) -> Result<TurnRequest, ApiError> {
+pub(crate) async fn turn_request(app: &App, caller: &Caller, request: &ChatRequest) -> Result<TurnRequest, ApiError> {
     let calls = request.messages.iter().flat_map(|message| match message {
         ChatMessage::Assistant { calls, .. } => calls.iter().filter_map(|call| call.id.clone()).collect(),
         _ => Vec::new(),
@@ -92,10 +88,7 @@ fn with_length(instructions: Option<String>, verbosity: Option<Verbosity>) -> Op
 }
 
 /// What is said before everything are the instructions; what comes in the middle stays there.
-fn conversation(
-    messages: &[ChatMessage],
-    remembered: &Remembered,
-) -> Result<(Option<String>, Vec<Item>), ApiError> {
+fn conversation(messages: &[ChatMessage], remembered: &Remembered) -> Result<(Option<String>, Vec<Item>), ApiError> {
     let mut instructions = Vec::<&str>::new();
     let mut history = Vec::new();
     let mut calls = Calls::default();
@@ -111,14 +104,16 @@ fn conversation(
             }
             ChatMessage::Tool { call_id, text } => {
                 if !calls.ids.contains(call_id) {
-                    let message = format!("no call {call_id:?} comes before its output; send the assistant's message with it");
+                    let message =
+                        format!("no call {call_id:?} comes before its output; send the assistant's message with it");
                     return Err(ApiError::invalid(format!("messages[{index}].tool_call_id"), message));
                 }
                 history.push(Item::Output { call_id: call_id.clone(), text: text.clone() });
             }
             ChatMessage::Function { name, text } => {
                 let Some(call_id) = calls.last_of(name) else {
-                    let message = format!("no call of {name:?} comes before its output; send the assistant's message with it");
+                    let message =
+                        format!("no call of {name:?} comes before its output; send the assistant's message with it");
                     return Err(ApiError::invalid(format!("messages[{index}].name"), message));
                 };
                 history.push(Item::Output { call_id, text: text.clone() });

@@ -136,7 +136,9 @@ fn user(blocks: &[UserBlock], calls: &HashSet<String>, history: &mut Vec<Item>) 
             UserBlock::Text(text) => texts.push(text),
             UserBlock::ToolResult { path, call_id, text } => {
                 if !calls.contains(call_id) {
-                    let message = format!("no tool_use {call_id:?} comes before its result; send the assistant's message with it");
+                    let message = format!(
+                        "no tool_use {call_id:?} comes before its result; send the assistant's message with it"
+                    );
                     return Err(ApiError::invalid(format!("{path}.tool_use_id"), message));
                 }
                 if !texts.is_empty() {

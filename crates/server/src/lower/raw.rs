@@ -47,13 +47,21 @@ pub(crate) fn ids(vocabulary: &Vocabulary, prompt: &Prompt, parse_special: bool)
 /// Refuses tokens that do not exist.
 pub(crate) fn check(vocabulary: &Vocabulary, ids: &[u32]) -> Result<(), ApiError> {
     match ids.iter().find(|&&id| vocabulary.token_bytes(id).is_none()) {
-        Some(id) => Err(ApiError::invalid("prompt", format!("there is no token {id}; ids are below {}", vocabulary.size()))),
+        Some(id) => {
+            Err(ApiError::invalid("prompt", format!("there is no token {id}; ids are below {}", vocabulary.size())))
+        }
         None => Ok(()),
     }
 }
 
 /// A completion of these tokens.
-pub(crate) fn request(app: &App, caller: &Caller, ids: Vec<u32>, sampling: Sampling, wanted: &Wanted<'_>) -> RawRequest {
+pub(crate) fn request(
+    app: &App,
+    caller: &Caller,
+    ids: Vec<u32>,
+    sampling: Sampling,
+    wanted: &Wanted<'_>,
+) -> RawRequest {
     let Wanted { tokens_max, stop, stop_ids, ignore_ends, logprobs, prompt_logprobs, priority, cache_salt } = wanted;
     let own = if *ignore_ends { &[] } else { app.agent().stop_ids() };
     let top_logprobs = logprobs.unwrap_or(0);

@@ -133,16 +133,8 @@ pub(crate) fn length_line(verbosity: Option<Verbosity>) -> Option<&'static str> 
 }
 
 fn sampling_of(sampling: &Sampling, default_temperature: f32) -> engine::Sampling {
-    let Sampling {
-        temperature,
-        top_p,
-        top_k,
-        min_p,
-        presence_penalty,
-        frequency_penalty,
-        repetition_penalty,
-        seed,
-    } = sampling;
+    let Sampling { temperature, top_p, top_k, min_p, presence_penalty, frequency_penalty, repetition_penalty, seed } =
+        sampling;
     let number = |value: &Option<f64>, default: f32| value.map_or(default, |value| value as f32);
     engine::Sampling {
         temperature: number(temperature, default_temperature),

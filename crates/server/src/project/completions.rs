@@ -188,7 +188,8 @@ impl CompletionProjection {
 
     /// A prompt is read once, however many completions it has.
     fn usage(&self) -> Value {
-        let prompt: usize = self.choices.iter().step_by(self.per_prompt.max(1)).map(|choice| choice.prompt_ids.len()).sum();
+        let prompt: usize =
+            self.choices.iter().step_by(self.per_prompt.max(1)).map(|choice| choice.prompt_ids.len()).sum();
         let outcomes = || self.choices.iter().filter_map(|choice| choice.raw.outcome.as_ref());
         let output: usize = outcomes().map(|outcome| outcome.usage.output_tokens).sum();
         let cached: usize = outcomes().step_by(self.per_prompt.max(1)).map(|outcome| outcome.usage.cached_tokens).sum();

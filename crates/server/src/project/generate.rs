@@ -58,8 +58,12 @@ impl GenerateProjection {
             "completion_tokens": ids.len(), "cached_tokens": cached,
         });
         if *logprobs {
-            let tokens: Vec<&TokenLogprob> =
-                self.raw.tokens.iter().chain(self.raw.outcome.iter().filter_map(|outcome| outcome.stop.as_ref())).collect();
+            let tokens: Vec<&TokenLogprob> = self
+                .raw
+                .tokens
+                .iter()
+                .chain(self.raw.outcome.iter().filter_map(|outcome| outcome.stop.as_ref()))
+                .collect();
             meta["output_token_logprobs"] = tokens.iter().map(|token| sampled(token)).collect();
             meta["output_top_logprobs"] = tokens.iter().map(|token| alternatives(token)).collect();
         }

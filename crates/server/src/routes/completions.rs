@@ -43,12 +43,7 @@ async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody
     Ok(JsonBody(projection.object()).into_response())
 }
 
-fn begin(
-    app: &App,
-    caller: &Caller,
-    request: &CompletionRequest,
-    prompts: &[Vec<u32>],
-) -> Result<Vec<Raw>, ApiError> {
+fn begin(app: &App, caller: &Caller, request: &CompletionRequest, prompts: &[Vec<u32>]) -> Result<Vec<Raw>, ApiError> {
     let wanted = Wanted {
         tokens_max: request.tokens_max,
         stop: &request.stop,

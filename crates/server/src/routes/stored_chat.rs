@@ -129,7 +129,9 @@ async fn messages(
         all.reverse();
     }
     let start = match &after {
-        Some(after) => 1 + all.iter().position(|message| message["id"] == **after).ok_or_else(|| list::unknown_after(after))?,
+        Some(after) => {
+            1 + all.iter().position(|message| message["id"] == **after).ok_or_else(|| list::unknown_after(after))?
+        }
         None => 0,
     };
     let has_more = all.len() > start + limit as usize;

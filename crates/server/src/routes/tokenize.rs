@@ -42,6 +42,7 @@ async fn detokenize(State(app): State<App>, JsonBody(body): JsonBody) -> Result<
     let request = DetokenizeRequest::read(&body)?;
     check_model(&app, request.model.as_deref())?;
     let vocabulary = app.agent().vocabulary();
-    lower::raw::check(vocabulary, &request.ids).map_err(|error| ApiError { param: Some("tokens".to_owned()), ..error })?;
+    lower::raw::check(vocabulary, &request.ids)
+        .map_err(|error| ApiError { param: Some("tokens".to_owned()), ..error })?;
     Ok(JsonBody(json!({ "prompt": vocabulary.decode(&request.ids) })))
 }

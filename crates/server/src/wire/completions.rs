@@ -67,9 +67,8 @@ impl CompletionRequest {
     /// Reads a body.
     pub(crate) fn read(body: &Value) -> Result<Self, ApiError> {
         let fields = Fields::of_body(body)?;
-        let flag = |name: &'static str, otherwise: bool| {
-            fields.optional(name, At::bool).map(|flag| flag.unwrap_or(otherwise))
-        };
+        let flag =
+            |name: &'static str, otherwise: bool| fields.optional(name, At::bool).map(|flag| flag.unwrap_or(otherwise));
         let choices = fields.optional("n", |at| at.integer(1, 128))?.unwrap_or(1) as usize;
         let request = Self {
             model: fields.need("model")?.string()?,
@@ -92,7 +91,10 @@ impl CompletionRequest {
             cache_salt: fields.optional("cache_salt", At::string)?,
         };
         if request.prompts.len() * request.choices > COMPLETIONS_MAX {
-            let message = format!("{} prompts of {choices} completions each: at most {COMPLETIONS_MAX} together; send less", request.prompts.len());
+            let message = format!(
+                "{} prompts of {choices} completions each: at most {COMPLETIONS_MAX} together; send less",
+                request.prompts.len()
+            );
             return Err(ApiError::invalid("n", message));
         }
         request.refuse(&fields)?;

@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn what_routers_send_is_understood() {
-        let read = read(json!({ "top_k": -1, "top_p": 0, "min_p": 0.0, "seed": -1, "logit_bias": { "5": -100 } })).unwrap();
+        let read =
+            read(json!({ "top_k": -1, "top_p": 0, "min_p": 0.0, "seed": -1, "logit_bias": { "5": -100 } })).unwrap();
         let sampling = read.sampling(&Sampling::default(), 9, 2);
         assert_eq!((sampling.top_k, sampling.seed), (0, 1), "minus one and two choices further");
         assert_eq!(sampling.logit_bias, [(5, -100.0)]);

@@ -52,7 +52,9 @@ impl GenerateRequest {
         let text = fields.get("text");
         let prompt = match (fields.get("input_ids"), text) {
             (Some(at), None) | (None, Some(at)) => at,
-            (Some(at), Some(_)) => return Err(ApiError::invalid(at.path, "input_ids and text are both given; give one")),
+            (Some(at), Some(_)) => {
+                return Err(ApiError::invalid(at.path, "input_ids and text are both given; give one"));
+            }
             (None, None) => fields.need("input_ids")?,
         };
         let is_batch = match prompt.value.as_array() {

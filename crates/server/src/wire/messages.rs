@@ -73,7 +73,9 @@ impl MessagesRequest {
         let path = messages.path.clone();
         let messages = messages.array()?.map(blocks::message).collect::<Result<Vec<_>, _>>()?;
         if let Some(Said::Assistant(_)) = messages.last() {
-            let message = format!("the last of {path} is the assistant's: answers cannot be begun for the model; end with a user's");
+            let message = format!(
+                "the last of {path} is the assistant's: answers cannot be begun for the model; end with a user's"
+            );
             return Err(ApiError::unsupported(path, message));
         }
         let tools = settings::tools(&fields)?;

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn lists_come_in_several_spellings_and_strangers_are_refused() {
-        let query = query(&[("include[]", "a"), ("include", "b"), ("include[1]", "c"), ("beta", "true"), ("colour", "red")]);
+        let query =
+            query(&[("include[]", "a"), ("include", "b"), ("include[1]", "c"), ("beta", "true"), ("colour", "red")]);
         assert_eq!(query.all("include").collect::<Vec<_>>(), ["a", "b", "c"]);
         let refused = query.finish().unwrap_err();
         assert_eq!((refused.param.as_deref(), refused.code), (Some("colour"), Some("unknown_parameter")));

@@ -86,8 +86,7 @@ impl DetokenizeRequest {
     /// Reads a body.
     pub(crate) fn read(body: &Value) -> Result<Self, ApiError> {
         let fields = Fields::of_body(body)?;
-        let request =
-            Self { model: fields.optional("model", At::string)?, ids: fields.need("tokens").and_then(ids)? };
+        let request = Self { model: fields.optional("model", At::string)?, ids: fields.need("tokens").and_then(ids)? };
         fields.optional("skip_special_tokens", At::bool)?;
         fields.finish()?;
         Ok(request)

@@ -193,7 +193,9 @@ impl Choice {
         let delta = match (head.legacy_functions, call.kind) {
             (true, _) if index > 0 => return None,
             (true, _) => json!({ "function_call": { "arguments": text } }),
-            (false, CallKind::Function) => json!({ "tool_calls": [{ "index": index, "function": { "arguments": text } }] }),
+            (false, CallKind::Function) => {
+                json!({ "tool_calls": [{ "index": index, "function": { "arguments": text } }] })
+            }
             (false, CallKind::Custom) => json!({ "tool_calls": [{ "index": index, "custom": { "input": text } }] }),
         };
         Some(Piece { delta, logprobs: None })
@@ -219,7 +221,9 @@ impl OpenCall {
     fn whole(&self) -> Value {
         let Self { id, name, kind, input } = self;
         match kind {
-            CallKind::Function => json!({ "id": id, "type": "function", "function": { "name": name, "arguments": input } }),
+            CallKind::Function => {
+                json!({ "id": id, "type": "function", "function": { "name": name, "arguments": input } })
+            }
             CallKind::Custom => json!({ "id": id, "type": "custom", "custom": { "name": name, "input": input } }),
         }
     }

@@ -160,7 +160,8 @@ fn part(at: At<'_>) -> Result<String, ApiError> {
         // A thought in parts is no part of the answer.
         "thinking" | "reasoning" | "redacted_thinking" => Ok(String::new()),
         "image_url" | "input_image" | "input_audio" | "file" | "input_file" | "video_url" | "audio_url" => {
-            let message = format!("{} is of type {:?}: the model reads text only; send text parts", at.path, kind.value);
+            let message =
+                format!("{} is of type {:?}: the model reads text only; send text parts", at.path, kind.value);
             Err(ApiError::unsupported(at.path, message))
         }
         _ => Err(kind.expected("\"text\" or \"refusal\"")),

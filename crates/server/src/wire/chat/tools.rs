@@ -60,7 +60,9 @@ pub(super) fn choice(fields: &Fields<'_>, tools: &[Tool]) -> Result<ToolChoice, 
         };
     }
     let choice = at.clone().object()?;
-    let Some(kind) = choice.get("type") else { return choice.need("name").and_then(|at| known(at, tools)).map(ToolChoice::Named) };
+    let Some(kind) = choice.get("type") else {
+        return choice.need("name").and_then(|at| known(at, tools)).map(ToolChoice::Named);
+    };
     match kind.str()? {
         "allowed_tools" => allowed(choice.need("allowed_tools")?, tools),
         "function" | "custom" => named(&at, tools).map(ToolChoice::Named),

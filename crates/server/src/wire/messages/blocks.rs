@@ -80,9 +80,14 @@ pub(super) fn message(at: At<'_>) -> Result<Said, ApiError> {
     let fields = at.object()?;
     let content = fields.need("content")?;
     let text = content.value.as_str().map(str::to_owned);
-    match (fields.need("role")?.word(&[("user", Role::User), ("assistant", Role::Assistant), ("system", Role::System)])?, text) {
+    match (
+        fields.need("role")?.word(&[("user", Role::User), ("assistant", Role::Assistant), ("system", Role::System)])?,
+        text,
+    ) {
         (Role::System, Some(text)) => Ok(Said::System(text)),
-        (Role::System, None) => content.array()?.map(text_block).collect::<Result<Vec<_>, _>>().map(|texts| Said::System(texts.join("\n"))),
+        (Role::System, None) => {
+            content.array()?.map(text_block).collect::<Result<Vec<_>, _>>().map(|texts| Said::System(texts.join("\n")))
+        }
         (Role::User, Some(text)) => Ok(Said::User(vec![UserBlock::Text(text)])),
         (Role::User, None) => blocks(content, user_block).map(Said::User),
         (Role::Assistant, Some(text)) => Ok(Said::Assistant(vec![AssistantBlock::Text(text)])),
@@ -174,6 +179,7 @@ fn text_block(at: At<'_>) -> Result<String, ApiError> {
 }
 
 fn unreadable(at: &At<'_>, kind: &str) -> ApiError {
-    let message = format!("{} is of type {kind:?}: this model reads text only and this server runs no tools; send text", at.path);
+    let message =
+        format!("{} is of type {kind:?}: this model reads text only and this server runs no tools; send text", at.path);
     ApiError::unsupported(at.path.clone(), message)
 }

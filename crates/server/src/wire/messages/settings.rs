@@ -119,7 +119,10 @@ pub(super) fn tools(fields: &Fields<'_>) -> Result<Vec<Tool>, ApiError> {
 fn tool(at: At<'_>) -> Result<Tool, ApiError> {
     let fields = at.object()?;
     if let Some(kind) = fields.get("type").filter(|kind| *kind.value != "custom") {
-        let message = format!("tools of type {} are run by Anthropic or made for its models; give one with an input_schema", kind.value);
+        let message = format!(
+            "tools of type {} are run by Anthropic or made for its models; give one with an input_schema",
+            kind.value
+        );
         return Err(ApiError { code: Some("unsupported_tool"), ..ApiError::unsupported(kind.path, message) });
     }
     Ok(Tool {
@@ -189,7 +192,10 @@ pub(super) fn hints(fields: &Fields<'_>) -> Result<(), ApiError> {
                 let kind = at.object()?.need("type")?;
                 match kind.str()? {
                     "clear_thinking_20251015" => Ok(()),
-                    other => Err(ApiError::unsupported(kind.path.clone(), format!("{other} is not offered here; leave it out"))),
+                    other => Err(ApiError::unsupported(
+                        kind.path.clone(),
+                        format!("{other} is not offered here; leave it out"),
+                    )),
                 }
             })
         });

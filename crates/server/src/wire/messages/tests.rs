@@ -27,7 +27,8 @@ fn a_conversation_with_tools_is_read() {
             { "type": "document", "source": { "type": "text", "media_type": "text/plain", "data": "doc" } },
         ] },
     ]);
-    let system = json!([{ "type": "text", "text": "x-anthropic-billing-header: cch=1" }, { "type": "text", "text": "Be." }]);
+    let system =
+        json!([{ "type": "text", "text": "x-anthropic-billing-header: cch=1" }, { "type": "text", "text": "Be." }]);
     let request = with(json!({ "messages": messages, "system": system })).unwrap();
     let call = Call {
         id: "call_1".into(),
@@ -69,7 +70,10 @@ fn thinking_has_three_forms() {
     let enabled = json!({ "type": "enabled", "budget_tokens": 1024 });
     assert_eq!(read(enabled, json!({})), (Some(Effort::Low), Display::Full, Some(1024)));
     let adaptive = json!({ "type": "adaptive", "display": "omitted" });
-    assert_eq!(read(adaptive, json!({ "output_config": { "effort": "max" } })), (Some(Effort::High), Display::Omitted, None));
+    assert_eq!(
+        read(adaptive, json!({ "output_config": { "effort": "max" } })),
+        (Some(Effort::High), Display::Omitted, None)
+    );
 }
 
 #[test]
