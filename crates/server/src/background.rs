@@ -23,8 +23,12 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::conversation::{self, Claim};
 use crate::error::ApiError;
-use crate::history::{HistoryItem, Source};
-use crate::stored::{KIND, Pending, Stored, Versioned};
+use crate::history::{self, Source};
+use crate::lower::responses::{Lowered, turn_request};
+use crate::project::responses::{Defaults, Mint, Options, Projection, ResponseHead, item_names};
+use crate::seal;
+use crate::stored::{KIND, Pending, Stored, Versioned, unix_seconds};
+use crate::wire::responses::CreateResponse;
 use log::End;
 
 pub use worker::Workers;
@@ -34,36 +38,52 @@ const QUEUE: &str = "responses";
 /// How long whoever cancels waits for the worker, which may be in another process, before ending the response in its stead.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
-/// A response that was accepted and is to be computed.
-#[derive(Clone, Debug)]
-pub(crate) struct Accepted {
-    /// The response object, `queued`.
-    pub(crate) response: Value,
-    /// The events that tell so, numbered from 0.
-    pub(crate) events: Vec<Value>,
-    /// What it continues.
-    pub(crate) source: Source,
-    /// Its input as items with ids.
-    pub(crate) input: Vec<HistoryItem>,
-    /// What is needed to compute it.
-    pub(crate) pending: Pending,
-}
-
-/// Keeps a response and queues it.
+/// Accepts a request: its response is kept and queued, and given as it is, `queued`. `body` is what `create` was read from.
 ///
 /// # Errors
-/// 409 where its conversation has another one; where the store fails or is full.
-pub(crate) async fn enqueue(app: &App, caller: &Caller, accepted: Accepted) -> Result<(), ApiError> {
-    let Accepted { response, events, source, input, pending } = accepted;
-    let output_tokens = Vec::new();
-    let stored = Stored { response, source, input, output_tokens, pending: Some(pending), last_event: None };
-    let (owner, id) = (&caller.owner, stored.id());
-    // Kept before its conversation is lent to it: a claim whose response is nowhere is void.
-    let job = NewJob { queue: QUEUE.to_owned(), owner: owner.clone(), id: id.to_owned(), body: String::new() };
-    let claim = match &stored.source {
-        Source::Conversation(conversation) => Some(Claim::take(app, owner, conversation, id).await?),
-        Source::Nothing | Source::Response(_) => None,
+/// What is wrong with the request, 409 where its conversation has another response; where the store fails or is full.
+pub(crate) async fn accept(
+    app: &App,
+    caller: &Caller,
+    body: Value,
+    create: &CreateResponse,
+) -> Result<Value, ApiError> {
+    let id = app.ids().next("resp");
+    let claim = history::claim(app, caller, &create.source, &id).await?;
+    let history = history::load(app, caller, &create.source).await?;
+    let Lowered { request, input } = turn_request(app, caller, create, &history).await?;
+    // What the agent refuses is refused now, not when nobody looks.
+    app.agent().count(&request)?;
+    let mut projection = projection(app, caller, create, &id, unix_seconds());
+    let events = projection.queue();
+    let pending = Pending {
+        request: body,
+        seed: request.sampling.seed,
+        date: request.date,
+        tries: 0,
+        history_items: history.len(),
     };
+    let stored = Stored {
+        response: projection.response(),
+        source: create.source.clone(),
+        input,
+        output_tokens: Vec::new(),
+        pending: Some(pending),
+        last_event: None,
+    };
+    enqueue(app, &caller.owner, &stored, &events, claim).await?;
+    Ok(stored.response)
+}
+
+async fn enqueue(
+    app: &App,
+    owner: &str,
+    stored: &Stored,
+    events: &[Value],
+    claim: Option<Claim>,
+) -> Result<(), ApiError> {
+    let id = stored.id();
+    let job = NewJob { queue: QUEUE.to_owned(), owner: owner.to_owned(), id: id.to_owned(), body: String::new() };
     stored.put(app, owner, Some(job)).await?;
     // Only now: a conversation that is lent to a response that is nowhere is free.
     if let Some(claim) = claim {
@@ -82,7 +102,8 @@ pub(crate) async fn cancel(app: &App, caller: &Caller, id: &str) -> Result<Value
     let owner = &caller.owner;
     let Versioned { stored, .. } = Stored::need(app, owner, id).await?;
     if !stored.is_background() {
-        let message = "only a response made with background: true can be cancelled; close the connection to end another one";
+        let message =
+            "only a response made with background: true can be cancelled; close the connection to end another one";
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_request_error", Some("not_background"), message));
     }
     if stored.has_ended() {
@@ -156,4 +177,19 @@ async fn ended(app: &App, owner: &str, stored: &Stored) {
         // Readers find it in the record.
         tracing::debug!(%error, response = stored.id(), "the last event is not in the log");
     }
+}
+
+/// A response to this request that has not begun.
+pub(crate) fn projection(app: &App, caller: &Caller, create: &CreateResponse, id: &str, created_at: i64) -> Projection {
+    let settings = app.settings();
+    let defaults = Defaults {
+        model: app.models().first().map_or("", String::as_str),
+        effort: settings.default_effort,
+        temperature: f64::from(settings.default_temperature),
+    };
+    let head = ResponseHead::new(id.to_owned(), created_at, create, &defaults);
+    let mint = Mint { id: Box::new(item_names(id)), now: Box::new(unix_seconds) };
+    let (sealing_app, sealing_caller) = (app.clone(), caller.clone());
+    let options = Options::of(create, move |bytes| seal::seal(&sealing_app, &sealing_caller, bytes));
+    Projection::new(mint, head, options)
 }

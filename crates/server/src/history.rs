@@ -98,18 +98,34 @@ pub(crate) async fn load(app: &App, caller: &Caller, source: &Source) -> Result<
 /// Where the store fails or is full.
 pub(crate) async fn keep(app: &App, caller: &Caller, finished: Finished) -> Result<(), ApiError> {
     let Finished { response, source, input, output, store } = finished;
-    if let Source::Conversation(id) = &source {
-        let items = input.iter().chain(&output).cloned().collect();
-        conversation::append(app, &caller.owner, id, items).await?;
-        // Before the client learns of the end: it may go on at once.
-        conversation::release(app, &caller.owner, id, response["id"].as_str().unwrap_or_default()).await;
-    }
+    let items = input.iter().chain(&output).cloned().collect();
+    join(app, caller, &source, &response, items).await?;
     if !store {
         return Ok(());
     }
     let output_tokens = output.into_iter().map(|item| item.tokens).collect();
     let stored = Stored { response, source, input, output_tokens, pending: None, last_event: None };
     stored.put(app, &caller.owner, None).await
+}
+
+/// Adds a response's items to its conversation, if it has one and was not cancelled and did not fail, and gives the conversation
+/// back: before the client learns of the end, since it may go on at once.
+///
+/// # Errors
+/// Where the store fails or is full.
+pub(crate) async fn join(
+    app: &App,
+    caller: &Caller,
+    source: &Source,
+    response: &Value,
+    items: Vec<HistoryItem>,
+) -> Result<(), ApiError> {
+    let Source::Conversation(id) = source else { return Ok(()) };
+    if matches!(response["status"].as_str(), Some("completed" | "incomplete")) {
+        conversation::append(app, &caller.owner, id, items).await?;
+    }
+    conversation::release(app, &caller.owner, id, response["id"].as_str().unwrap_or_default()).await;
+    Ok(())
 }
 
 /// The items of a response and of those before it. A chain is walked back each time, so that a branch costs nothing and a

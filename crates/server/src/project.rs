@@ -8,4 +8,5 @@ pub(crate) mod list;
 pub(crate) mod logprob;
 pub(crate) mod messages;
 pub(crate) mod raw;
+pub(crate) mod resource;
 pub(crate) mod responses;

@@ -45,6 +45,8 @@ pub(crate) struct Pending {
     pub(crate) date: Option<String>,
     /// How often it was begun.
     pub(crate) tries: u32,
+    /// Items of the history when it was accepted; what was added to its conversation since does not count.
+    pub(crate) history_items: usize,
 }
 
 /// A response with the version of its record.

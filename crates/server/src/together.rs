@@ -3,9 +3,10 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use agent::{Ending, Raw, RawEvent, Turn, TurnEvent};
+use agent::{Ending, RawEvent, TurnEvent};
 
 use crate::error::ApiError;
+use crate::turns::{Raw, Turn};
 
 /// Something whose events are waited for.
 pub(crate) trait Source {

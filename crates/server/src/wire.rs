@@ -2,6 +2,7 @@
 
 pub(crate) mod chat;
 pub(crate) mod completions;
+pub(crate) mod conversations;
 pub(crate) mod decoding;
 pub(crate) mod fields;
 pub(crate) mod generate;

@@ -39,6 +39,25 @@ pub(crate) fn of_history(history: &[HistoryItem]) -> Result<Vec<Item>, ApiError>
     Ok(pieces.into_iter().flat_map(|piece| piece.items(&[])).collect())
 }
 
+/// A new item as it is kept outside of a request: with an id; one that only names another is that one.
+///
+/// # Errors
+/// A name that leads nowhere; where the store fails.
+pub(crate) async fn kept(app: &App, caller: &Caller, item: &InputItem) -> Result<HistoryItem, ApiError> {
+    let InputItem { path, value, meaning } = item;
+    match meaning {
+        Meaning::Reference(id) => lookup(app, caller, id).await?.ok_or_else(|| no_item(path, id)),
+        Meaning::Compaction(_) => {
+            compaction::open(app, caller, value)?;
+            Ok(HistoryItem { value: named(app, value), tokens: None })
+        }
+        _ => {
+            let tokens = Piece::new(app, caller, path, meaning)?.tokens;
+            Ok(HistoryItem { value: named(app, value), tokens })
+        }
+    }
+}
+
 /// What came before and new input, for the agent.
 pub(super) async fn conversation(
     app: &App,
@@ -201,7 +220,9 @@ fn check_outputs(pieces: &[Piece]) -> Result<(), ApiError> {
             }
             Meaning::Output { call_id, .. } if !calls.contains(call_id) => {
                 let path = format!("{}.call_id", piece.path);
-                let message = format!("{path}: no call {call_id:?} comes before its output; send the call too, or leave the output out");
+                let message = format!(
+                    "{path}: no call {call_id:?} comes before its output; send the call too, or leave the output out"
+                );
                 return Err(ApiError { code: Some("unknown_call_id"), ..ApiError::invalid(path, message) });
             }
             _ => {}

@@ -1,6 +1,6 @@
 //! `POST /completions`. It must not know how tokens are computed, nor the form of an answer.
 
-use agent::{Raw, RawEvent};
+use agent::RawEvent;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use crate::project::completions::{CompletionHead, CompletionProjection};
 use crate::sse;
 use crate::stored::unix_seconds;
 use crate::together::{Source, Together};
+use crate::turns::Raw;
 use crate::wire::completions::CompletionRequest;
 
 pub(crate) fn routes() -> Router<App> {

@@ -1,8 +1,8 @@
 //! Conversations and their items. It must not know how responses are made.
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
-use axum::Router;
 use serde_json::{Map, Value, json};
 use store::Page;
 
@@ -12,22 +12,25 @@ use crate::conversation::{self, Conversation};
 use crate::error::ApiError;
 use crate::history::HistoryItem;
 use crate::json_body::JsonBody;
+use crate::lower::items;
 use crate::project::include::Include;
 use crate::project::list;
 use crate::stored::found;
 use crate::wire::conversations::{CreateConversation, read_items, read_update};
 use crate::wire::query::{PageQuery, Query};
+use crate::wire::responses::InputItem;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/conversations", post(create))
         .route("/conversations/{id}", get(retrieve).post(update).delete(delete))
-        .route("/conversations/{id}/items", get(items).post(add_items))
+        .route("/conversations/{id}/items", get(list_items).post(add_items))
         .route("/conversations/{id}/items/{item}", get(item).delete(delete_item))
 }
 
 async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody) -> Result<JsonBody, ApiError> {
-    let CreateConversation { metadata, items } = CreateConversation::read(&app, &body)?;
+    let CreateConversation { metadata, items } = CreateConversation::read(&body)?;
+    let items = kept_items(&app, &caller, &items).await?;
     let id = app.ids().next("conv");
     let conversation = Conversation::new(metadata);
     conversation.put(&app, &caller.owner, &id, items).await?;
@@ -61,7 +64,7 @@ async fn delete(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     Ok(JsonBody(json!({ "id": id, "object": "conversation.deleted", "deleted": true })))
 }
 
-async fn items(
+async fn list_items(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
@@ -89,7 +92,7 @@ async fn add_items(
 ) -> Result<JsonBody, ApiError> {
     let include = Include::read(&query)?;
     query.finish()?;
-    let items = read_items(&app, &body)?;
+    let items = kept_items(&app, &caller, &read_items(&body)?).await?;
     Conversation::need(&app, &caller.owner, &id).await?;
     let kept = items.iter().map(conversation::kept).collect();
     app.store().append_items(conversation::KIND, &caller.owner, &id, kept).await?;
@@ -122,4 +125,13 @@ async fn delete_item(
         return Err(ApiError::not_found("item of this conversation", &item));
     }
     Ok(JsonBody(conversation.object(&id)))
+}
+
+/// New items as they are kept: with ids, and what they only name put in.
+async fn kept_items(app: &App, caller: &Caller, items: &[InputItem]) -> Result<Vec<HistoryItem>, ApiError> {
+    let mut kept = Vec::new();
+    for item in items {
+        kept.push(items::kept(app, caller, item).await?);
+    }
+    Ok(kept)
 }

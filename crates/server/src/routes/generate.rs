@@ -1,6 +1,6 @@
 //! `POST /generate`: tokens in, tokens out, for routers. It must not know how tokens are computed, nor the form of an answer.
 
-use agent::{Raw, RawEvent};
+use agent::RawEvent;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +17,7 @@ use crate::lower::responses::{check_model, random};
 use crate::project::generate::{GenerateHead, GenerateProjection};
 use crate::sse;
 use crate::together::{Source, Together};
+use crate::turns::Raw;
 use crate::wire::generate::GenerateRequest;
 
 pub(crate) fn routes() -> Router<App> {

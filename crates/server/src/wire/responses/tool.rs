@@ -97,7 +97,7 @@ fn read_namespace(fields: &Fields<'_>) -> Result<Vec<Tool>, ApiError> {
         fields.need("type")?.word(&[("function", ()), ("custom", ())])?;
         let tool = read_own(&fields, &namespace)?;
         fields.finish()?;
-        Ok::<Tool, ApiError>(tool)
+        Ok::<_, ApiError>(tool)
     };
     let mut tools: Vec<Tool> = tools.array()?.map(read).collect::<Result<_, _>>()?;
     // The prompt has no place for a namespace's description but that of its tools.
