@@ -22,7 +22,7 @@ impl Api {
         let store = Store::open("sqlite::memory:", store::Settings::default()).await.unwrap();
         let settings = Settings { date: Date::Untold, ..Settings::default() };
         let models = vec!["gpt-oss-20b".to_owned(), "openai/gpt-oss-20b".to_owned()];
-        Self(router(App::new(Parts { agent, store, models, settings })))
+        Self(router(App::new(Parts { agent, store, models, settings, keys: None })))
     }
 
     /// Over a model that says this behind every prompt.
