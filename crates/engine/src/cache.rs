@@ -103,13 +103,19 @@ impl PrefixCache {
         let full = keys.iter().map(|key| self.nodes[key].full).collect();
         let window = &keys[keys.len() - self.window(keys.len())..];
         let sliding = window.iter().map(|key| self.nodes[key].sliding.expect("it was loaded")).collect();
-        let points = boundaries.iter().copied().chain([prompt.len() - 1]).filter(|&at| at < prompt.len());
-        let path = Path { root: Some(root), points: points.map(|at| at / block).collect(), keys };
+        let path = Path { keys, ..self.begin(tenant, prompt, boundaries) };
         self.pin(&path, 1);
         self.refresh(model, &path.keys);
         // From now on the path may go like any other.
         self.clock += 1;
         Found { path, full, sliding }
+    }
+
+    /// The path of a prompt that is read as a whole, whatever is known of it.
+    pub(crate) fn begin(&self, tenant: &[u8], prompt: &[u32], boundaries: &[usize]) -> Path {
+        let points = boundaries.iter().copied().chain([prompt.len() - 1]).filter(|&at| at < prompt.len());
+        let points = points.map(|at| at / self.shape.block_positions).collect();
+        Path { root: Some(Key::root(&self.version, tenant)), keys: Vec::new(), points }
     }
 
     /// Keeps the blocks that have become whole: `tokens` are all that the sequence holds.

@@ -1,10 +1,12 @@
 //! A model on a thread of its own, and the way in. It must not know how steps are made.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+mod door;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use model::{KvShape, Model, ModelConfig};
 
@@ -13,6 +15,7 @@ use crate::generation::{Generation, Reader};
 use crate::job::{Job, Limits};
 use crate::stats::Stats;
 use crate::steps::Steps;
+use door::Door;
 
 /// A model on a thread of its own. Dropping it waits for the step that is being computed and cancels every job.
 pub struct Engine {
@@ -25,12 +28,9 @@ pub struct Engine {
 }
 
 /// What both threads look at.
-#[derive(Default)]
 struct Shared {
     stopping: AtomicBool,
-    /// Jobs that wait, those on their way to the step thread included.
-    queued: AtomicUsize,
-    stats: Mutex<Stats>,
+    door: Door,
 }
 
 impl Engine {
@@ -42,10 +42,10 @@ impl Engine {
         let (config, shape) = (model.config().clone(), model.kv_shape());
         let limits = limits.for_context(config.context_length);
         let (jobs, submitted) = channel();
-        let shared = Arc::<Shared>::default();
         let steps = Steps::new(model, limits.clone())?;
-        let theirs = Arc::clone(&shared);
-        let body = move || run(steps, &submitted, &theirs);
+        let shared = Arc::new(Shared { stopping: AtomicBool::new(false), door: Door::new(steps.stats()) });
+        let theirs = Leaving(Arc::clone(&shared));
+        let body = move || run(steps, submitted, &theirs.0);
         let thread = std::thread::Builder::new().name("engine".into()).spawn(body);
         let thread = thread.map_err(|source| Error::Thread { source })?;
         Ok(Self { jobs: Some(jobs), shared, thread: Some(thread), config, shape, limits })
@@ -69,17 +69,48 @@ impl Engine {
         &self.limits
     }
 
-    /// What was done up to the last step.
+    /// What was done up to the last step, and who waits and runs now. Cheap, whatever the step thread does; whoever has read the end of
+    /// a generation finds it here.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.door.stats()
+    }
+
+    /// Whether the step thread lives. Without it nothing is computed any more and every job fails with [`Error::Stopped`], which only a
+    /// bug of ours can cause.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.shared.door.is_closed()
+    }
+
+    /// Takes no new jobs from now on: [`Engine::submit`] says [`Error::Draining`]. Those that run or wait go on to their ends.
+    pub fn drain(&self) {
+        self.shared.door.drain();
+    }
+
+    /// Whether [`Engine::drain`] was called.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.shared.door.is_draining()
+    }
+
+    /// Jobs that were taken in and have not ended. None are left once the step thread is gone.
+    #[must_use]
+    pub fn jobs_left(&self) -> usize {
+        self.shared.door.left()
+    }
+
+    /// Waits until no jobs are left, or so long; whether none are. For asynchronous callers there is [`Engine::jobs_left`].
+    #[must_use]
+    pub fn wait_for_jobs(&self, most: Duration) -> bool {
+        self.shared.door.wait(most)
     }
 
     /// Queues a job.
     ///
     /// # Errors
     /// Settings out of range, an empty prompt, a token outside the vocabulary, a prompt that fills the context or the memory for keys
-    /// and values, a full queue.
+    /// and values, a full queue, an engine that is being drained.
     pub fn submit(&self, job: Job) -> Result<Generation, Error> {
         job.check(self.config.vocabulary_size, &self.limits)?;
         let needed = self.shape.sequence_blocks(job.prompt.len() + 1, self.limits.chunk_tokens);
@@ -87,12 +118,7 @@ impl Engine {
         if let Some(most) = self.limits.kv_bytes_max.filter(|&most| bytes > most) {
             return Err(Error::PromptExceedsMemory { prompt: job.prompt.len(), bytes, most });
         }
-        let most = self.limits.queue_max;
-        let taken = self
-            .shared
-            .queued
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |queued| (queued < most).then_some(queued + 1));
-        taken.map_err(|queued| Error::QueueFull { queued, most })?;
+        self.shared.door.enter(self.limits.queue_max)?;
         let (generation, reader) = Generation::new();
         let sent = self.jobs.as_ref().and_then(|jobs| jobs.send((job, reader, Instant::now())).ok());
         sent.ok_or(Error::Stopped)?;
@@ -111,8 +137,17 @@ impl Drop for Engine {
     }
 }
 
+/// Says that the step thread is gone when it is, be it by a panic.
+struct Leaving(Arc<Shared>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.door.close();
+    }
+}
+
 /// The step thread: waits for work, and works while there is some.
-fn run(mut steps: Steps, submitted: &Receiver<(Job, Reader, Instant)>, shared: &Shared) {
+fn run(mut steps: Steps, submitted: Receiver<(Job, Reader, Instant)>, shared: &Shared) {
     loop {
         if steps.is_idle() {
             let Ok((job, reader, at)) = submitted.recv() else { break };
@@ -129,26 +164,13 @@ fn run(mut steps: Steps, submitted: &Receiver<(Job, Reader, Instant)>, shared: &
             steps.cancel_all(Instant::now());
         } else {
             steps.prepare(Instant::now());
-            shared.free_places(steps.begun());
+            // The places of those that wait no longer are free before the step that they are computed in.
+            shared.door.publish_jobs(steps.stats_of_jobs());
+            steps.tell_ends();
             steps.step(Instant::now());
         }
-        shared.publish(steps.stats());
+        shared.door.publish(steps.stats());
+        steps.tell_ends();
     }
-    steps.cancel_all(Instant::now());
-}
-
-impl Shared {
-    /// Frees the places of jobs that wait no longer, before the step that they are computed in.
-    fn free_places(&self, begun: u64) {
-        let mut shown = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        self.queued.fetch_sub((begun - shown.begun) as usize, Ordering::Relaxed);
-        shown.begun = begun;
-    }
-
-    /// Shows the figures after a step.
-    fn publish(&self, now: Stats) {
-        assert_eq!(now.submitted, now.ended + (now.running + now.queued) as u64, "no job is lost");
-        self.free_places(now.begun);
-        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = now;
-    }
+    steps.flush();
 }

@@ -64,6 +64,10 @@ pub enum Error {
         most: usize,
     },
 
+    /// The engine finishes what it has and takes nothing new.
+    #[error("the engine is being shut down and takes no new jobs; send this one to another, or again after the restart")]
+    Draining,
+
     /// Too many jobs wait already.
     #[error("{queued} jobs wait already: expected fewer than {most}; try again later or raise the length of the queue")]
     QueueFull {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::events::{Inlet, Outlet, queue};
 use crate::guard::GuardReport;
-use crate::sampler::Sampled;
+use crate::sampler::{PromptLogprob, Sampled};
 
 /// What happens during a generation.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub enum Event {
         /// Tokens of the prompt.
         total: usize,
     },
+    /// How likely the next tokens of the prompt are, for a job that asks for that: pieces in order, one entry per token of the prompt.
+    PromptLogprobs(Vec<PromptLogprob>),
     /// A guard ends the reasoning here: the tokens that follow are forced until the answer begins.
     Guarded(GuardReport),
     /// A token was generated, or forced.
@@ -74,8 +77,10 @@ pub enum FinishReason {
 }
 
 /// The stream of one job's events; dropping it cancels the job.
+///
+/// As an iterator it waits for each event; [`Generation::poll_next`] is for asynchronous readers. Both may be mixed.
 pub struct Generation {
-    events: Receiver<Event>,
+    events: Outlet<Event>,
     cancelled: Arc<AtomicBool>,
     ended: bool,
 }
@@ -86,16 +91,16 @@ pub struct Canceller(Arc<AtomicBool>);
 
 /// The engine's end of a generation.
 pub(crate) struct Reader {
-    events: Sender<Event>,
+    events: Inlet<Event>,
     cancelled: Arc<AtomicBool>,
 }
 
 impl Generation {
     /// Both ends.
     pub(crate) fn new() -> (Self, Reader) {
-        let (sender, events) = channel();
+        let (inlet, events) = queue();
         let cancelled = Arc::<AtomicBool>::default();
-        let reader = Reader { events: sender, cancelled: Arc::clone(&cancelled) };
+        let reader = Reader { events: inlet, cancelled: Arc::clone(&cancelled) };
         (Self { events, cancelled, ended: false }, reader)
     }
 
@@ -104,18 +109,26 @@ impl Generation {
         if self.ended {
             return None;
         }
-        let event = match self.events.try_recv() {
-            Ok(event) => event,
-            Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => Event::Failed(Error::Stopped),
-        };
-        self.note(&event);
-        Some(event)
+        match self.events.try_next() {
+            Poll::Ready(event) => Some(self.take(event)),
+            Poll::Pending => None,
+        }
     }
 
-    /// Nothing follows an end.
-    fn note(&mut self, event: &Event) {
+    /// The next event; while there is none, the context's waker is called as soon as there is. `Ready(None)` after the end. Only the
+    /// waker given last is called.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        self.events.poll(context).map(|event| Some(self.take(event)))
+    }
+
+    /// Nothing follows an end, and a stream without one was broken off.
+    fn take(&mut self, event: Option<Event>) -> Event {
+        let event = event.unwrap_or(Event::Failed(Error::Stopped));
         self.ended = matches!(event, Event::Finished(_) | Event::Failed(_));
+        event
     }
 
     /// A handle that cancels this generation.
@@ -132,9 +145,8 @@ impl Iterator for Generation {
         if self.ended {
             return None;
         }
-        let event = self.events.recv().unwrap_or(Event::Failed(Error::Stopped));
-        self.note(&event);
-        Some(event)
+        let event = self.events.wait();
+        Some(self.take(event))
     }
 }
 
@@ -159,6 +171,6 @@ impl Reader {
 
     /// Never waits. Whoever reads may have gone: the flag says so at the next step.
     pub(crate) fn send(&self, event: Event) {
-        let _ = self.events.send(event);
+        self.events.send(event);
     }
 }

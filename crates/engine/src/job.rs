@@ -18,7 +18,8 @@ pub struct Job {
     pub sampling: Sampling,
     /// Tokens that end the generation; the one that did is part of the stream.
     pub stop_ids: Vec<u32>,
-    /// Most tokens to generate; `None` goes on to the end of the context.
+    /// Most tokens to generate; `None` goes on to the end of the context. A job of no tokens ends at once and computes nothing, unless it
+    /// asks for its prompt's log probabilities; its prompt may fill the context.
     pub tokens_max: Option<usize>,
     /// Who goes first where not all can.
     pub priority: Priority,
@@ -36,6 +37,12 @@ pub struct Job {
     pub guards: Option<Guards>,
     /// Whether tokens are guessed from the text so far, to be checked several at once. What is generated is the same either way.
     pub drafts: Drafts,
+    /// How many of the most likely tokens are told with each token generated; at most [`Job::TOP_LOGPROBS_MAX`].
+    pub top_logprobs: usize,
+    /// Whether the prompt's own log probabilities are told, and with each of its tokens how many of the most likely ones; at most
+    /// [`Job::TOP_LOGPROBS_MAX`]. Such a prompt is computed as a whole, in smaller steps: nothing of it is taken from the prefix
+    /// cache, though it may be kept there.
+    pub prompt_logprobs: Option<usize>,
 }
 
 /// When tokens are guessed.
@@ -103,6 +110,9 @@ pub struct DiskCache {
 }
 
 impl Job {
+    /// Most alternatives that are told with a token, as in OpenAI's API.
+    pub const TOP_LOGPROBS_MAX: usize = 20;
+
     /// A job with the recommended sampling and no limits of its own.
     #[must_use]
     pub fn new(prompt: Vec<u32>) -> Self {
@@ -118,6 +128,8 @@ impl Job {
             cached: true,
             guards: None,
             drafts: Drafts::default(),
+            top_logprobs: 0,
+            prompt_logprobs: None,
         }
     }
 
@@ -126,10 +138,18 @@ impl Job {
         self.sampling.check(vocabulary_size)?;
         self.guards.as_ref().map_or(Ok(()), |guards| guards.check(vocabulary_size))?;
         self.drafts.limits().map_or(Ok(()), |limits| limits.check())?;
+        let alternatives = [("top_logprobs", Some(self.top_logprobs)), ("prompt_logprobs", self.prompt_logprobs)];
+        for (name, found) in alternatives {
+            let (least, most) = (0, Self::TOP_LOGPROBS_MAX);
+            if let Some(found) = found.filter(|&found| found > most) {
+                return Err(Error::LimitOutOfRange { name, found, least, most });
+            }
+        }
         if self.prompt.is_empty() {
             return Err(Error::PromptEmpty);
         }
-        if self.prompt.len() >= limits.context_tokens {
+        let answer_least = usize::from(self.tokens_max != Some(0));
+        if self.prompt.len() + answer_least > limits.context_tokens {
             return Err(Error::PromptTooLong { prompt: self.prompt.len(), context_tokens: limits.context_tokens });
         }
         match self.prompt.iter().find(|&&id| id as usize >= vocabulary_size) {

@@ -1,11 +1,14 @@
 //! Logits to a token: bias → penalties → temperature → top-k → min-p → top-p → choice. It must not know text or requests.
 
+mod logprobs;
 mod scan;
 
 use std::collections::HashMap;
 
 use crate::sampling::Sampling;
-use scan::{greatest, log_sum_exp};
+pub use logprobs::PromptLogprob;
+pub(crate) use logprobs::Distribution;
+use scan::greatest;
 
 /// Candidates that are sorted before the whole vocabulary is: top-p nearly always ends among them.
 const SORTED_FIRST: usize = 1024;
@@ -19,15 +22,20 @@ pub struct Sampler {
     generated: HashMap<u32, u32>,
     drawn: u64,
     candidates: Vec<(f32, u32)>,
+    top_logprobs: usize,
 }
 
 /// A chosen token.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sampled {
     /// The token.
     pub id: u32,
-    /// Its natural log probability under the model's own logits, before any setting; 0 for a token that was forced.
+    /// Its natural log probability under the model's own logits, before any setting; 0 for a token that was forced before the model
+    /// was asked about its place.
     pub logprob: f32,
+    /// The most likely tokens at its place with theirs, most likely first and the lower id first of equals; as many as the job asks
+    /// for, with the same exception.
+    pub top: Vec<(u32, f32)>,
 }
 
 impl Sampler {
@@ -40,7 +48,13 @@ impl Sampler {
                 *seen.entry(id).or_default() += 1;
             }
         }
-        Self { sampling, seen, generated: HashMap::new(), drawn: 0, candidates: Vec::new() }
+        Self { sampling, seen, generated: HashMap::new(), drawn: 0, candidates: Vec::new(), top_logprobs: 0 }
+    }
+
+    /// The same sampler, which tells so many of the most likely tokens with each.
+    #[must_use]
+    pub fn with_top_logprobs(self, top_logprobs: usize) -> Self {
+        Self { top_logprobs, ..self }
     }
 
     /// Chooses the next token; `logits` `[vocabulary]` are changed. A logit that is not finite is never chosen, unless
@@ -49,11 +63,12 @@ impl Sampler {
     /// # Panics
     /// When `logits` is empty.
     pub fn sample(&mut self, logits: &mut [f32]) -> Sampled {
-        let top = greatest(logits);
-        let normalizer = log_sum_exp(logits, logits[top as usize]);
+        let distribution = Distribution::of(logits);
+        let top = distribution.top(logits, self.top_logprobs);
         if self.is_plain() {
-            self.note(top);
-            return Sampled { id: top, logprob: logits[top as usize] - normalizer };
+            let id = distribution.greatest;
+            self.note(id);
+            return Sampled { id, logprob: distribution.logprob(logits[id as usize]), top };
         }
         // Settings change logits in place, so the model's own value of each token they touch is kept aside.
         let own: HashMap<u32, f32> = self.touched().map(|id| (id, logits[id as usize])).collect();
@@ -69,13 +84,17 @@ impl Sampler {
         };
         let raw = own.get(&id).copied().unwrap_or(logits[id as usize]);
         self.note(id);
-        Sampled { id, logprob: raw - normalizer }
+        Sampled { id, logprob: distribution.logprob(raw), top }
     }
 
-    /// Takes a token that was not chosen but forced.
-    pub(crate) fn force(&mut self, id: u32) -> Sampled {
+    /// Takes a token that was not chosen but forced, with the logits of its place `[vocabulary]` where they are known.
+    pub(crate) fn force(&mut self, id: u32, logits: Option<&[f32]>) -> Sampled {
         self.note(id);
-        Sampled { id, logprob: 0.0 }
+        let (logprob, top) = logits.map_or((0.0, Vec::new()), |logits| {
+            let distribution = Distribution::of(logits);
+            (distribution.logprob(logits[id as usize]), distribution.top(logits, self.top_logprobs))
+        });
+        Sampled { id, logprob, top }
     }
 
     fn note(&mut self, id: u32) {

@@ -9,6 +9,7 @@ use crate::draft::StepCosts;
 use crate::generation::{Event, Finish, FinishReason, Reader};
 use crate::guard::{Guard, GuardReport};
 use crate::job::{Drafts, Job};
+use crate::prompt_logprobs::PromptLogprobs;
 use crate::sampler::{Sampled, Sampler};
 use crate::scheduler::{Row, View};
 use crate::speculation::Speculation;
@@ -35,6 +36,7 @@ pub(crate) struct Sequence {
     sampler: Sampler,
     guard: Option<Guard>,
     guarded: Option<GuardReport>,
+    prompt_logprobs: Option<PromptLogprobs>,
     pub(crate) speculation: Option<Speculation>,
     drafted_tokens: usize,
     accepted_tokens: usize,
@@ -59,9 +61,10 @@ impl Sequence {
         let tokens = std::mem::take(&mut job.prompt);
         Self {
             number,
-            sampler: Sampler::new(job.sampling.clone(), &tokens),
+            sampler: Sampler::new(job.sampling.clone(), &tokens).with_top_logprobs(job.top_logprobs),
             guard: job.guards.as_ref().map(|guards| Guard::new(guards, &tokens)),
             guarded: None,
+            prompt_logprobs: job.prompt_logprobs.map(PromptLogprobs::new),
             speculation: None,
             drafted_tokens: 0,
             accepted_tokens: 0,
@@ -102,7 +105,15 @@ impl Sequence {
     pub(crate) fn view(&self) -> View {
         let unread = self.unread();
         let is_generating = self.generated() > 0 && unread <= GENERATING_UNREAD_MAX;
-        View { number: self.number, place: self.place(), unread, is_generating, drafts: self.draft().len() }
+        let (number, place, drafts) = (self.number, self.place(), self.draft().len());
+        View { number, place, unread, is_generating, drafts, unlogged: self.unlogged() }
+    }
+
+    /// How many of the unread tokens come before the first whose row is needed for the prompt's log probabilities; nothing when no row
+    /// is.
+    pub(crate) fn unlogged(&self) -> Option<usize> {
+        let next = self.prompt_logprobs.as_ref()?.next_row(self.prompt_tokens)?;
+        Some(next.saturating_sub(self.computed))
     }
 
     /// The tokens of its part of a step.
@@ -110,14 +121,29 @@ impl Sequence {
         [&self.tokens[self.computed..][..row.tokens], &self.draft()[..row.drafts]].concat()
     }
 
-    /// Its part of a step. Logits are wanted behind the last token, and behind each one on trial.
+    /// Its part of a step.
     pub(crate) fn span<'a>(&self, row: &Row, ids: &'a [u32]) -> Span<'a> {
-        let wanted = match (row.tokens == self.unread(), row.drafts) {
-            (false, _) => Wanted::None,
-            (true, 0) => Wanted::Last,
-            (true, _) => Wanted::All,
+        let wanted = match self.logit_rows(row) {
+            0 => Wanted::None,
+            1 => Wanted::Last,
+            _ => Wanted::All,
         };
         Span { sequence: self.id.expect("it runs"), ids, wanted }
+    }
+
+    /// Rows of logits of its part of a step: of each token whose row tells of the prompt, else behind the last token and behind each
+    /// one on trial.
+    pub(crate) fn logit_rows(&self, row: &Row) -> usize {
+        match self.unlogged() {
+            Some(0) => row.tokens,
+            _ if row.tokens == self.unread() => 1 + row.drafts,
+            _ => 0,
+        }
+    }
+
+    /// Rows at the beginning of its part of a step that tell of the prompt.
+    pub(crate) fn prompt_rows(&self, row: &Row) -> usize {
+        if self.unlogged() == Some(0) { row.tokens.min(self.prompt_tokens - 1 - self.computed) } else { 0 }
     }
 
     /// Tokens on trial in the next step.
@@ -187,17 +213,43 @@ impl Sequence {
         }
     }
 
-    /// Chooses the next token by the model's logits `[vocabulary]`, which are changed.
-    pub(crate) fn sample(&mut self, logits: &mut [f32], context_tokens: usize, now: Instant) -> Chosen {
+    /// Takes the rows of [`Self::prompt_rows`], whose tokens are computed now; the reader hears of them.
+    pub(crate) fn tell_prompt(&mut self, rows: &[f32], vocabulary_size: usize) {
+        let Some(own) = &mut self.prompt_logprobs else { return };
+        let pieces = own.tell(&self.tokens[..self.prompt_tokens], rows, vocabulary_size);
+        if !pieces.is_empty() {
+            self.reader.send(Event::PromptLogprobs(pieces));
+        }
+    }
+
+    /// The end of who wants nothing but its prompt's log probabilities, as soon as that was read.
+    pub(crate) fn end_of_reading(&self) -> Option<FinishReason> {
+        (self.job.tokens_max == Some(0) && self.computed >= self.prompt_tokens).then_some(FinishReason::Length)
+    }
+
+    /// Chooses the next token by the model's logits `[vocabulary]`, which are changed. `later` are the rows behind the tokens on trial
+    /// from the one at `trial` on, which hold as long as those are what comes.
+    pub(crate) fn sample(
+        &mut self,
+        logits: &mut [f32],
+        (later, trial): (&[f32], usize),
+        context_tokens: usize,
+        now: Instant,
+    ) -> Chosen {
         let sampled = self.sampler.sample(logits);
+        let chosen = sampled.id;
         let report = self.push(sampled, now);
         let mut end = self.end(context_tokens);
-        let (Some(report), None) = (report, end) else { return Chosen { id: sampled.id, was_guarded: false, end } };
+        let (Some(report), None) = (report, end) else { return Chosen { id: chosen, was_guarded: false, end } };
         self.guarded = Some(report);
         self.reader.send(Event::Guarded(report));
         let close = self.job.guards.as_ref().map(|guards| guards.reasoning.close.clone()).unwrap_or_default();
+        // The row of a forced token is known if all between were on trial.
+        let come = [chosen].into_iter().chain(close.iter().copied());
+        let known = come.zip(&self.draft()[trial..]).take_while(|(id, tried)| id == *tried).count();
+        let mut places = later.chunks_exact(logits.len()).take(known);
         for id in close {
-            let forced = self.sampler.force(id);
+            let forced = self.sampler.force(id, places.next());
             self.push(forced, now);
             // Whoever stops at the end of a message still wants the answer behind the thought.
             end = self.end(context_tokens).filter(|reason| !matches!(reason, FinishReason::Stop(_)));
@@ -205,18 +257,19 @@ impl Sequence {
                 break;
             }
         }
-        Chosen { id: sampled.id, was_guarded: true, end }
+        Chosen { id: chosen, was_guarded: true, end }
     }
 
     fn push(&mut self, token: Sampled, now: Instant) -> Option<GuardReport> {
         self.first_at.get_or_insert(now);
         self.last_at = Some(now);
-        self.tokens.push(token.id);
+        let id = token.id;
+        self.tokens.push(id);
         self.reader.send(Event::Token(token));
         if let Some(speculation) = &mut self.speculation {
-            speculation.push(token.id);
+            speculation.push(id);
         }
-        self.guard.as_mut().and_then(|guard| guard.push(token.id))
+        self.guard.as_mut().and_then(|guard| guard.push(id))
     }
 
     /// Whether it ends after its last token.
@@ -232,9 +285,9 @@ impl Sequence {
         (self.tokens.len() >= context_tokens).then_some(FinishReason::Context)
     }
 
-    /// Tells the reader the end.
-    pub(crate) fn finish(&self, reason: FinishReason, kv_bytes: usize, now: Instant) {
-        self.reader.send(Event::Finished(Finish {
+    /// What the reader is told in the end.
+    pub(crate) fn finish(&self, reason: FinishReason, kv_bytes: usize, now: Instant) -> Event {
+        Event::Finished(Finish {
             reason,
             prompt_tokens: self.prompt_tokens,
             cached_tokens: self.cached_tokens.unwrap_or(0),
@@ -249,6 +302,6 @@ impl Sequence {
                 .map(|(first, started)| first.saturating_duration_since(started)),
             decode: self.first_at.zip(self.last_at).filter(|_| self.generated() > 1).map(|(first, last)| last - first),
             kv_bytes,
-        }));
+        })
     }
 }

@@ -1,11 +1,12 @@
 //! Figures of an engine, for whoever watches it. It must not know how they come about.
 
 use crate::disk::DiskStats;
+use crate::generation::FinishReason;
 
 /// What an engine has done and what it holds.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
-    /// Jobs that wait.
+    /// Jobs that wait, those that were set back included.
     pub queued: usize,
     /// Jobs that are read or generated.
     pub running: usize,
@@ -13,9 +14,11 @@ pub struct Stats {
     pub submitted: u64,
     /// Jobs that have left the queue, to run or because they ended there.
     pub begun: u64,
-    /// Jobs that ended, whatever the reason.
+    /// Jobs that ended, whatever the reason: the sum of `ends` and `failed`.
     pub ended: u64,
-    /// Jobs that failed; they count as ended.
+    /// Of those, how many finished, by reason.
+    pub ends: Ends,
+    /// Of those, how many failed.
     pub failed: u64,
     /// Jobs that were set back for want of memory, to go on later.
     pub preempted: u64,
@@ -31,14 +34,69 @@ pub struct Stats {
     pub accepted_tokens: u64,
     /// Generations whose reasoning a guard ended.
     pub guarded: u64,
-    /// Blocks of keys and values held by jobs and cache together.
+    /// Blocks of keys and values held by jobs and cache together; one is of one layer.
     pub kv_blocks: usize,
     /// Most of them; 0 without a bound.
     pub kv_blocks_max: usize,
     /// Bytes of such a block.
     pub kv_block_bytes: usize,
+    /// Tokens whose keys and values, of one layer, lie in such a block.
+    pub kv_block_tokens: usize,
     /// The prefix cache's own.
     pub cache: CacheStats,
+}
+
+/// Jobs that finished, by [`FinishReason`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// A stop token was generated.
+    pub stop: u64,
+    /// The job's own limit was reached.
+    pub length: u64,
+    /// The context was full.
+    pub context: u64,
+    /// The memory for keys and values was full.
+    pub memory: u64,
+    /// The deadline had passed.
+    pub deadline: u64,
+    /// Dropped or cancelled.
+    pub cancelled: u64,
+}
+
+impl Stats {
+    /// Bytes of keys and values held by jobs and cache together.
+    #[must_use]
+    pub const fn kv_bytes(&self) -> usize {
+        self.kv_blocks * self.kv_block_bytes
+    }
+
+    /// Most of them, in whole blocks; 0 without a bound.
+    #[must_use]
+    pub const fn kv_bytes_max(&self) -> usize {
+        self.kv_blocks_max * self.kv_block_bytes
+    }
+}
+
+impl Ends {
+    /// One more.
+    pub(crate) fn count(&mut self, reason: FinishReason) {
+        let count = match reason {
+            FinishReason::Stop(_) => &mut self.stop,
+            FinishReason::Length => &mut self.length,
+            FinishReason::Context => &mut self.context,
+            FinishReason::Memory => &mut self.memory,
+            FinishReason::Deadline => &mut self.deadline,
+            FinishReason::Cancelled => &mut self.cancelled,
+        };
+        *count += 1;
+    }
+
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        let Self { stop, length, context, memory, deadline, cancelled } = *self;
+        stop + length + context + memory + deadline + cancelled
+    }
 }
 
 /// Figures of the prefix cache.

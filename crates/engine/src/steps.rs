@@ -16,7 +16,8 @@ use crate::scheduler::{Budget, Row, View, plan};
 use crate::sequence::Sequence;
 use crate::stats::Stats;
 
-/// Tokens on trial in a step, of all sequences together: each costs a row of logits over the whole vocabulary.
+/// Tokens on trial in a step, of all sequences together: each costs a row of logits over the whole vocabulary. While nothing is on
+/// trial the same rows tell of prompts.
 pub(crate) const DRAFT_ROWS_MAX: usize = 48;
 
 /// Everything that the step thread owns.
@@ -38,6 +39,8 @@ pub(crate) struct Steps {
     /// Of the rows that wanted them, `[rows, vocabulary]`.
     logits: Vec<f32>,
     stats: Stats,
+    /// Readers of jobs that ended, and what they are told once the figures show it.
+    parting: Vec<(Reader, Event)>,
 }
 
 impl Steps {
@@ -49,8 +52,9 @@ impl Steps {
         let new_cache = |blocks| PrefixCache::new(shape.clone(), blocks, limits.disk.as_ref());
         let cache = blocks_max.map(new_cache).transpose()?;
         let kv_blocks_max = blocks_max.unwrap_or(0);
-        let stats = Stats { kv_blocks_max, kv_block_bytes: shape.block_bytes, ..Stats::default() };
-        let (waiting, running, logits) = (Vec::new(), Vec::new(), Vec::new());
+        let (kv_block_bytes, kv_block_tokens) = (shape.block_bytes, shape.block_positions);
+        let stats = Stats { kv_blocks_max, kv_block_bytes, kv_block_tokens, ..Stats::default() };
+        let (waiting, running, logits, parting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
             model,
             limits,
@@ -64,6 +68,7 @@ impl Steps {
             costs: StepCosts::new(),
             logits,
             stats,
+            parting,
         })
     }
 
@@ -90,7 +95,7 @@ impl Steps {
         self.prepare_drafts();
         let views: Vec<View> = self.running.iter().map(Sequence::view).collect();
         let shared = self.pace.shared_tokens(self.limits.shared_chunk, self.limits.chunk_tokens);
-        let rows = plan(&views, Budget { alone: self.limits.chunk_tokens, shared });
+        let rows = plan(&views, Budget { alone: self.limits.chunk_tokens, shared, rows: DRAFT_ROWS_MAX });
         let rows = self.make_room(rows, now);
         if !rows.is_empty() {
             self.compute(&rows);
@@ -114,25 +119,32 @@ impl Steps {
         for sequence in self.running.drain(..).chain(self.waiting.drain(..)).collect::<Vec<_>>() {
             self.finish(sequence, FinishReason::Cancelled, now);
         }
-        if let Some(cache) = &self.cache {
-            cache.flush();
-        }
     }
 
-    /// Jobs that have left the queue so far.
-    pub(crate) fn begun(&self) -> u64 {
-        self.stats.begun
+    /// Waits until all that was kept for later processes lies on the disk.
+    pub(crate) fn flush(&self) {
+        self.cache.iter().for_each(PrefixCache::flush);
     }
 
-    /// What was done so far.
+    /// What was done so far. The prefix cache counts its nodes for that, so it is asked once per step only.
     pub(crate) fn stats(&self) -> Stats {
+        let cache = self.cache.as_ref().map(PrefixCache::stats).unwrap_or_default();
+        Stats { cache, ..self.stats_of_jobs() }
+    }
+
+    /// The same without the prefix cache's own.
+    pub(crate) fn stats_of_jobs(&self) -> Stats {
         Stats {
             queued: self.waiting.len(),
             running: self.running.len(),
             kv_blocks: self.model.kv_blocks_in_use(),
-            cache: self.cache.as_ref().map(PrefixCache::stats).unwrap_or_default(),
             ..self.stats.clone()
         }
+    }
+
+    /// Tells readers the end. Whoever hears of it finds it in the figures, if those are shown before.
+    pub(crate) fn tell_ends(&mut self) {
+        self.parting.drain(..).for_each(|(reader, event)| reader.send(event));
     }
 
     /// Jobs whose readers have gone, whose time is up, or that want no token.
@@ -144,7 +156,8 @@ impl Steps {
             if sequence.job.deadline.is_some_and(|deadline| deadline <= now) {
                 return Some(FinishReason::Deadline);
             }
-            (sequence.job.tokens_max == Some(0)).then_some(FinishReason::Length)
+            let wants_nothing = sequence.job.tokens_max == Some(0) && sequence.job.prompt_logprobs.is_none();
+            wants_nothing.then_some(FinishReason::Length)
         };
         let ended = self.running.extract_if(.., |sequence| reason(sequence).is_some());
         let mut ended: Vec<Sequence> = ended.collect();
@@ -160,7 +173,9 @@ impl Steps {
         self.stats.begun += u64::from(!sequence.has_begun());
         self.close(&mut sequence);
         self.stats.ended += 1;
-        sequence.finish(reason, kv_bytes, now);
+        self.stats.ends.count(reason);
+        let event = sequence.finish(reason, kv_bytes, now);
+        self.parting.push((sequence.reader, event));
     }
 
     /// Computes rows and hands out what came of them.
@@ -172,11 +187,15 @@ impl Steps {
         let spans: Vec<Span<'_>> = spans.map(|((row, sequence), ids)| sequence.span(row, ids)).collect();
         let reading = rows.iter().zip(&members).filter(|(_, sequence)| !sequence.view().is_generating);
         let read: usize = reading.map(|(row, _)| row.tokens).sum();
+        let tells = members.iter().any(|sequence| sequence.unlogged() == Some(0));
         let outcome = self.model.forward(&spans, &mut self.logits);
         let now = Instant::now();
         self.stats.steps += 1;
         self.stats.read_tokens += read as u64;
-        self.pace.observe(read, now - began);
+        if !tells {
+            // Rows of logits would pass for the price of tokens.
+            self.pace.observe(read, now - began);
+        }
         if read == 0 {
             let all = rows.iter().map(|row| row.tokens + row.drafts).sum();
             self.costs.observe_step(all, (now - began).as_secs_f64());
@@ -196,12 +215,13 @@ impl Steps {
         let vocabulary_size = self.model.config().vocabulary_size;
         for row in rows {
             let member = self.member(row.number);
-            let wants = row.tokens == self.running[member].unread();
+            let (rows, prompt_rows) = (self.running[member].logit_rows(row), self.running[member].prompt_rows(row));
             let own;
-            (own, logits) = logits.split_at_mut(if wants { (1 + row.drafts) * vocabulary_size } else { 0 });
+            (own, logits) = logits.split_at_mut(rows * vocabulary_size);
             match own.iter().position(|logit| some_broken && !logit.is_finite()) {
                 None => self.commit(member, row, own, now),
-                Some(token) if token < vocabulary_size => {
+                Some(at) if at < (prompt_rows + 1) * vocabulary_size => {
+                    let token = at % vocabulary_size;
                     self.fail(member, Error::Model(model::Error::NonFiniteLogits { token }));
                 }
                 // Behind a guess; perhaps it is never asked for.
@@ -222,13 +242,19 @@ impl Steps {
     /// long as they are what was tried.
     fn commit(&mut self, member: usize, row: &Row, logits: &mut [f32], now: Instant) {
         let sequence = &mut self.running[member];
-        sequence.advance(row.tokens);
-        let before = sequence.tokens.len();
-        let (mut end, mut accepted) = (None, 0);
         let vocabulary_size = self.model.config().vocabulary_size;
+        let (prompt, mut logits) = logits.split_at_mut(sequence.prompt_rows(row) * vocabulary_size);
+        sequence.advance(row.tokens);
+        sequence.tell_prompt(prompt, vocabulary_size);
+        let before = sequence.tokens.len();
+        let (mut end, mut accepted) = (sequence.end_of_reading(), 0);
+        if end.is_some() {
+            logits = &mut [];
+        }
         let given = logits.len() / vocabulary_size;
-        for logits in logits.chunks_exact_mut(vocabulary_size) {
-            let chosen = sequence.sample(logits, self.limits.context_tokens, now);
+        for place in 0..given {
+            let (own, later) = logits[place * vocabulary_size..].split_at_mut(vocabulary_size);
+            let chosen = sequence.sample(own, (later, place), self.limits.context_tokens, now);
             end = chosen.end;
             self.stats.guarded += u64::from(chosen.was_guarded);
             let is_draft = sequence.draft()[..row.drafts].get(accepted) == Some(&chosen.id);
@@ -261,7 +287,7 @@ impl Steps {
         self.close(&mut sequence);
         self.stats.ended += 1;
         self.stats.failed += 1;
-        sequence.reader.send(Event::Failed(error));
+        self.parting.push((sequence.reader, Event::Failed(error)));
     }
 
     /// Where a running sequence stands.

@@ -34,6 +34,22 @@ pub(super) fn log_sum_exp(logits: &[f32], top: f32) -> f32 {
     top + sums.sum::<f64>().ln() as f32
 }
 
+/// Shows the finite logits above a bound with their tokens, in order; the bound is minus infinity, and after each what `show` gives. Runs
+/// without such a logit are passed over.
+pub(super) fn for_each_above(logits: &[f32], mut show: impl FnMut(f32, u32) -> f32) {
+    let mut bound = f32::NEG_INFINITY;
+    for (index, run) in logits.chunks(RUN).enumerate() {
+        if run.iter().fold(f32::NEG_INFINITY, |top, &logit| top.max(finite(logit))) <= bound {
+            continue;
+        }
+        for (id, &logit) in (index * RUN..).zip(run) {
+            if logit.is_finite() && logit > bound {
+                bound = show(logit, id as u32);
+            }
+        }
+    }
+}
+
 /// Minus infinity for what is not finite.
 #[inline(always)]
 fn finite(logit: f32) -> f32 {

@@ -1,5 +1,6 @@
 //! Every setting of the sampler, against the distribution that it must leave.
 
+use super::scan::log_sum_exp;
 use super::*;
 
 const LOGITS: [f32; 5] = [1.0, 3.0, 2.0, -1.0, 2.5];

@@ -2,10 +2,10 @@
 
 use super::{Budget, Row, View, plan};
 
-const BUDGET: Budget = Budget { alone: 512, shared: 64 };
+const BUDGET: Budget = Budget { alone: 512, shared: 64, rows: 48 };
 
 fn reading(number: u64, unread: usize) -> View {
-    View { number, place: number, unread, is_generating: false, drafts: 0 }
+    View { number, place: number, unread, is_generating: false, drafts: 0, unlogged: None }
 }
 
 fn generating(number: u64) -> View {
@@ -37,6 +37,16 @@ fn a_short_question_slips_past_a_long_document_and_does_not_starve_it() {
 }
 
 #[test]
+fn prompts_that_want_rows_of_logits_share_them() {
+    let logged = |number, before| View { unlogged: Some(before), ..reading(number, 2000) };
+    assert_eq!(plan(&[logged(1, 0)], BUDGET), [row(1, 49)]);
+    assert_eq!(plan(&[logged(1, 0), reading(2, 2000), logged(3, 0)], BUDGET), [row(1, 25), row(2, 462), row(3, 25)]);
+    assert_eq!(plan(&[logged(1, 300)], BUDGET), [row(1, 300)], "what was told already is read as any prompt");
+    let drafting = View { drafts: 40, ..generating(2) };
+    assert_eq!(plan(&[logged(1, 0), drafting], BUDGET), [row(1, 9), Row { number: 2, tokens: 1, drafts: 40 }]);
+}
+
+#[test]
 fn equal_prompts_are_read_in_their_order() {
     let views: Vec<View> = (0..8).map(|number| reading(number, 100)).collect();
     let found = plan(&views, BUDGET);
@@ -51,12 +61,13 @@ fn random_views() {
         (state >> 33) % below
     };
     for _ in 0..20_000 {
-        let budget = Budget { alone: random(600) as usize, shared: random(100) as usize };
+        let budget = Budget { alone: random(600) as usize, shared: random(100) as usize, rows: 36 + random(30) as usize };
         let views: Vec<View> = (0..random(12))
             .map(|number| {
                 let is_generating = random(2) == 0;
                 let unread = if is_generating { 1 } else { 1 + random(1000) as usize };
-                View { number, place: random(9), unread, is_generating, drafts: random(4) as usize }
+                let unlogged = (!is_generating && random(3) == 0).then(|| (random(2) * random(2000)) as usize);
+                View { number, place: random(9), unread, is_generating, drafts: random(4) as usize, unlogged }
             })
             .collect();
         let rows = plan(&views, budget);
@@ -64,16 +75,25 @@ fn random_views() {
         let prompts: Vec<&Row> = rows.iter().filter(|row| !view(row).is_generating).collect();
         let most = if views.iter().any(|view| view.is_generating) { budget.shared } else { budget.alone }.max(1);
         let read: usize = prompts.iter().map(|row| row.tokens).sum();
-        let unread: usize = views.iter().filter(|view| !view.is_generating).map(|view| view.unread).sum();
+        let drafts: usize = views.iter().map(|view| view.drafts).sum();
+        let logged = views.iter().filter(|view| view.unlogged == Some(0)).count();
+        let readable = |view: &View| match view.unlogged {
+            None => view.unread,
+            Some(0) => view.unread.min(1 + (budget.rows - drafts) / logged),
+            Some(before) => view.unread.min(before),
+        };
+        let unread: usize = views.iter().filter(|view| !view.is_generating).map(readable).sum();
         assert_eq!(read, most.min(unread), "the budget is used up, and no more");
-        assert!(rows.iter().all(|row| row.tokens >= 1 && row.tokens <= view(row).unread));
+        assert!(rows.iter().all(|row| row.tokens >= 1 && row.tokens <= readable(view(row))));
+        let logits = |row: &Row| if view(row).unlogged == Some(0) { row.tokens } else { 1 + row.drafts };
+        assert!(rows.iter().map(logits).sum::<usize>() <= views.len() + budget.rows, "rows of logits have a bound");
         assert!(rows.is_sorted_by_key(|row| (view(row).place, row.number)));
         let streams = views.iter().filter(|view| view.is_generating).count();
         assert_eq!(rows.len() - prompts.len(), streams, "every stream flows");
         let eldest = views.iter().filter(|view| !view.is_generating).min_by_key(|view| (view.place, view.number));
         if let Some(eldest) = eldest {
             let share = rows.iter().find(|row| row.number == eldest.number).map_or(0, |row| row.tokens);
-            assert!(share >= eldest.unread.min(most.div_ceil(2)), "the eldest is read");
+            assert!(share >= readable(eldest).min(most.div_ceil(2)), "the eldest is read");
         }
     }
 }

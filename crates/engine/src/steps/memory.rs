@@ -42,8 +42,11 @@ impl Steps {
         };
         self.cache.is_some()
             && newcomer.job.cached
+            && newcomer.unlogged().is_none()
             && (self.running.iter())
                 .filter(|other| other.job.cached && other.job.tenant == newcomer.job.tenant)
+                // Whose prompt is read in small parts is not waited for.
+                .filter(|other| other.unlogged().is_none())
                 .any(|other| !other.view().is_generating && shares(other))
     }
 
@@ -65,6 +68,10 @@ impl Steps {
         let cache = self.cache.as_mut().filter(|_| sequence.job.cached);
         let (id, found) = match cache {
             None => (model.open_sequence(), 0),
+            Some(cache) if sequence.unlogged().is_some() => {
+                sequence.path = cache.begin(&sequence.job.tenant, &sequence.tokens, &sequence.job.boundaries);
+                (model.open_sequence(), 0)
+            }
             Some(cache) => {
                 // Set back while generating: everything it has can be found again.
                 let found = cache.find(model, &sequence.job.tenant, &sequence.tokens, &sequence.job.boundaries);

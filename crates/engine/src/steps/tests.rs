@@ -41,9 +41,9 @@ fn model() -> Scripted {
     Scripted::remembering(config).with_blocks_of(BLOCK)
 }
 
-fn limits(blocks_max: usize) -> Limits {
+fn limits(blocks_max: usize, chunk_tokens: usize) -> Limits {
     Limits {
-        chunk_tokens: 24,
+        chunk_tokens,
         shared_chunk: SharedChunk::Tokens(8),
         sequences_max: 6,
         ..Limits::serving(CONTEXT, blocks_max * 4 * BLOCK)
@@ -83,6 +83,10 @@ struct Client {
     /// Tokens that a guard forces next.
     forced: Vec<u32>,
     prompt_read: usize,
+    /// Tokens of the prompt whose log probabilities have come.
+    prompt_told: usize,
+    top_logprobs: usize,
+    prompt_logprobs: Option<usize>,
     waited: usize,
 }
 
@@ -124,7 +128,9 @@ fn prompt(random: &mut Random, known: &mut Vec<Vec<u32>>) -> Vec<u32> {
 
 fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now: Instant) -> Client {
     let most = if random.chance(3) { 120 } else { 30 };
-    let tokens_max = 1 + random.below(most);
+    let prompt_logprobs = random.chance(8).then(|| random.below(3));
+    let tokens_max = if prompt_logprobs.is_some() && random.chance(2) { 0 } else { 1 + random.below(most) };
+    let top_logprobs = random.below(9).saturating_sub(5);
     let prompt = prompt(random, known);
     let priorities = [Priority::Low, Priority::Normal, Priority::Normal, Priority::High];
     let job = Job {
@@ -135,6 +141,8 @@ fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now
         boundaries: vec![random.below(90)],
         tenant: vec![random.below(2) as u8],
         cached: !random.chance(10),
+        top_logprobs,
+        prompt_logprobs,
         guards: random.chance(3).then(guards),
         drafts: match random.below(4) {
             0 => Drafts::Off,
@@ -154,6 +162,9 @@ fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now
         read: Vec::new(),
         forced: Vec::new(),
         prompt_read: 0,
+        prompt_told: 0,
+        top_logprobs,
+        prompt_logprobs,
         waited: 0,
     }
 }
@@ -171,19 +182,42 @@ impl Client {
                 }
                 Event::Token(token) => {
                     let so_far = [&self.prompt[..], &self.read].concat();
-                    let expected = self.forced.pop().unwrap_or_else(|| oracle.next(&so_far));
-                    assert_eq!(token.id, expected, "after {so_far:?}");
+                    let (own, forced) = (oracle.next(&so_far), self.forced.pop());
+                    assert_eq!(token.id, forced.unwrap_or(own), "after {so_far:?}");
+                    // A logit of 100 among zeros; where a token is forced nobody may have looked.
+                    if forced.is_none() || token.logprob != 0.0 {
+                        assert_eq!(token.logprob, if token.id == own { 0.0 } else { -100.0 });
+                        assert_eq!(token.top.first().map(|&(id, _)| id), (self.top_logprobs > 0).then_some(own));
+                        assert_eq!(token.top.len(), self.top_logprobs);
+                    }
+                    let told = if self.prompt_logprobs.is_some() { self.prompt.len() } else { 0 };
+                    assert_eq!(self.prompt_told, told, "the prompt's log probabilities come before the first token");
                     self.read.push(token.id);
                 }
                 Event::Guarded(report) => {
                     assert_eq!(report.at_token, self.read.len());
                     self.forced = CLOSE.iter().rev().copied().collect();
                 }
+                Event::PromptLogprobs(pieces) => {
+                    for piece in pieces {
+                        let at = self.prompt_told;
+                        assert_eq!(piece.id, self.prompt[at]);
+                        let own = (at > 0).then(|| oracle.next(&self.prompt[..at]));
+                        assert_eq!(piece.logprob, own.map(|own| if own == piece.id { 0.0 } else { -100.0 }));
+                        let first = own.filter(|_| self.prompt_logprobs > Some(0));
+                        assert_eq!(piece.top.first().map(|&(id, _)| id), first);
+                        self.prompt_told += 1;
+                    }
+                }
                 Event::Finished(finish) => {
                     assert_eq!(finish.generated_tokens, self.read.len());
                     assert!(finish.cached_tokens < finish.prompt_tokens);
                     match finish.reason {
-                        FinishReason::Length => assert_eq!(self.read.len(), self.tokens_max),
+                        FinishReason::Length => {
+                            assert_eq!(self.read.len(), self.tokens_max);
+                            let told = if self.prompt_logprobs.is_some() { self.prompt.len() } else { 0 };
+                            assert_eq!(self.prompt_told, told);
+                        }
                         FinishReason::Context => assert_eq!(self.prompt.len() + self.read.len(), CONTEXT),
                         FinishReason::Cancelled | FinishReason::Deadline => {}
                         FinishReason::Memory | FinishReason::Stop(_) => panic!("{finish:?}"),
@@ -203,11 +237,12 @@ struct Outcome {
     stats: Stats,
     ends: HashMap<String, usize>,
     most_blocks: usize,
+    most_logit_rows: usize,
 }
 
 #[test]
 fn a_hundred_thousand_steps() {
-    let Outcome { stats, ends, most_blocks } = simulate(100_000, 90);
+    let Outcome { stats, ends, most_blocks, .. } = simulate(100_000, (90, 24));
     let least = [("Length", 1000), ("Cancelled", 50), ("Deadline", 10), ("Context", 10)];
     assert!(least.iter().all(|&(reason, count)| ends[reason] > count), "{ends:?}");
     assert!(stats.preempted > 20 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
@@ -219,18 +254,24 @@ fn a_hundred_thousand_steps() {
 #[test]
 fn memory_for_hardly_more_than_one() {
     // A whole context takes 33 blocks, so what the cache holds must give way for every job.
-    let Outcome { stats, ends, most_blocks } = simulate(20_000, 34);
+    let Outcome { stats, ends, most_blocks, .. } = simulate(20_000, (34, 24));
     assert!(ends["Length"] > 500 && stats.cache.hits > 20, "{ends:?} {stats:?}");
     assert_eq!(most_blocks, 34);
 }
 
-fn simulate(step_count: u64, blocks_max: usize) -> Outcome {
+#[test]
+fn rows_of_logits_have_a_bound() {
+    let Outcome { most_logit_rows, ends, .. } = simulate(10_000, (120, 90));
+    assert!(ends["Length"] > 100 && most_logit_rows > 40, "{most_logit_rows} {ends:?}");
+}
+
+fn simulate(step_count: u64, (blocks_max, chunk_tokens): (usize, usize)) -> Outcome {
     let mut random = Random(7);
-    let mut steps = Steps::new(Box::new(model()), limits(blocks_max)).unwrap();
+    let mut steps = Steps::new(Box::new(model()), limits(blocks_max, chunk_tokens)).unwrap();
     let (mut oracle, mut known, mut ends) = (Oracle::default(), Vec::new(), HashMap::new());
     let mut clients: Vec<Client> = Vec::new();
     let start = Instant::now();
-    let mut most_blocks = 0;
+    let (mut most_blocks, mut most_logit_rows) = (0, 0);
     for step in 0..step_count {
         let now = start + Duration::from_millis(step);
         // Rushes and quiet times.
@@ -248,10 +289,14 @@ fn simulate(step_count: u64, blocks_max: usize) -> Outcome {
         }
         steps.prepare(now);
         steps.step(now);
+        steps.tell_ends();
         let stats = steps.stats();
         most_blocks = most_blocks.max(stats.kv_blocks);
         assert!(stats.kv_blocks <= blocks_max, "{} blocks", stats.kv_blocks);
         assert!(stats.running <= 6);
+        let logit_rows = steps.logits.len() / VOCABULARY;
+        most_logit_rows = most_logit_rows.max(logit_rows);
+        assert!(logit_rows <= steps.limits.logit_rows_max(), "{logit_rows} rows of logits");
         assert_eq!(stats.submitted, stats.ended + (stats.running + stats.queued) as u64, "no job is lost");
         clients.retain_mut(|client| !client.poll(&mut oracle, &mut ends));
         if oracle.0.len() > 200_000 {
@@ -263,5 +308,5 @@ fn simulate(step_count: u64, blocks_max: usize) -> Outcome {
     let cache = steps.cache.as_mut().unwrap();
     cache.clear(&mut *steps.model);
     assert_eq!((steps.model.kv_blocks_in_use(), cache.stats().nodes), (0, 0), "nothing is leaked");
-    Outcome { stats, ends, most_blocks }
+    Outcome { stats, ends, most_blocks, most_logit_rows }
 }

@@ -42,7 +42,7 @@ fn read(generation: Generation) -> (Vec<u32>, Finish) {
         match event {
             Event::Token(token) => ids.push(token.id),
             Event::Finished(finish) => return (ids, finish),
-            Event::PromptRead { .. } => {}
+            Event::PromptRead { .. } | Event::PromptLogprobs(_) => {}
             Event::Guarded(report) => panic!("{report:?}"),
             Event::Failed(error) => panic!("{error}"),
         }

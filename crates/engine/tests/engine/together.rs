@@ -147,7 +147,7 @@ fn a_guard_ends_a_thought_and_the_reader_hears_of_it() {
                 events.push(100);
             }
             Event::Finished(finish) => assert_eq!(finish.guard.map(|report| report.kind), Some(GuardKind::Budget)),
-            Event::PromptRead { .. } => {}
+            Event::PromptRead { .. } | Event::PromptLogprobs(_) => {}
             Event::Failed(error) => panic!("{error}"),
         }
     }

@@ -139,7 +139,7 @@ pub(crate) fn read(generation: Generation) -> (Vec<u32>, Finish) {
         assert!(finish.is_none(), "{event:?} follows the end");
         match event {
             Event::PromptRead { .. } => assert!(ids.is_empty(), "the prompt is read before the first token"),
-            Event::Guarded(_) => {}
+            Event::PromptLogprobs(_) | Event::Guarded(_) => {}
             Event::Token(token) => ids.push(token.id),
             Event::Finished(finished) => finish = Some(finished),
             Event::Failed(error) => panic!("{error}"),
