@@ -65,7 +65,9 @@ pub enum Error {
     },
 
     /// The engine finishes what it has and takes nothing new.
-    #[error("the engine is being shut down and takes no new jobs; send this one to another, or again after the restart")]
+    #[error(
+        "the engine is being shut down and takes no new jobs; send this one to another, or again after the restart"
+    )]
     Draining,
 
     /// Too many jobs wait already.

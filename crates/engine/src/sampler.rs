@@ -6,8 +6,8 @@ mod scan;
 use std::collections::HashMap;
 
 use crate::sampling::Sampling;
-pub use logprobs::PromptLogprob;
 pub(crate) use logprobs::Distribution;
+pub use logprobs::PromptLogprob;
 use scan::greatest;
 
 /// Candidates that are sorted before the whole vocabulary is: top-p nearly always ends among them.

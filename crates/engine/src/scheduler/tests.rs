@@ -61,7 +61,8 @@ fn random_views() {
         (state >> 33) % below
     };
     for _ in 0..20_000 {
-        let budget = Budget { alone: random(600) as usize, shared: random(100) as usize, rows: 36 + random(30) as usize };
+        let budget =
+            Budget { alone: random(600) as usize, shared: random(100) as usize, rows: 36 + random(30) as usize };
         let views: Vec<View> = (0..random(12))
             .map(|number| {
                 let is_generating = random(2) == 0;
