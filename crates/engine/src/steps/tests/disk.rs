@@ -1,6 +1,6 @@
 //! Prompts whose pages lie on the disk: while they are fetched, others go on.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Sender, channel};
 
 use super::*;
 use crate::generation::Finish;
@@ -11,11 +11,12 @@ fn steps(folder: &std::path::Path) -> Steps {
     Steps::new(Box::new(model()), Limits { disk, ..limits(400, 24) }).unwrap()
 }
 
-/// The same with reads that wait until the test lets each go on, or all by dropping its end.
-fn held(folder: &std::path::Path, gate: Receiver<()>) -> Steps {
+/// The same with reads that wait until the test lets each go on, or all by dropping its end, which goes first when a test fails.
+fn held(folder: &std::path::Path) -> (Steps, Sender<()>) {
+    let (permits, gate) = channel();
     let mut steps = steps(folder);
     steps.cache.as_mut().unwrap().hold_reads(gate);
-    steps
+    (steps, permits)
 }
 
 fn submit(steps: &mut Steps, prompt: &[u32], tokens_max: usize) -> Generation {
@@ -66,8 +67,7 @@ fn read_before(folder: &std::path::Path) -> Vec<u32> {
 fn others_go_on_while_a_prompt_is_fetched() {
     let folder = tempfile::tempdir().unwrap();
     let said = read_before(folder.path());
-    let (permits, gate) = channel();
-    let mut steps = held(folder.path(), gate);
+    let (mut steps, permits) = held(folder.path());
     let mut other = submit(&mut steps, &[1, 2, 3], 90);
     step(&mut steps);
     assert_eq!(read(&mut other).0.len(), 1);
@@ -100,8 +100,7 @@ fn others_go_on_while_a_prompt_is_fetched() {
 fn nobody_waits_for_what_nobody_wants_any_more() {
     let folder = tempfile::tempdir().unwrap();
     let said = read_before(folder.path());
-    let (permits, gate) = channel();
-    let mut steps = held(folder.path(), gate);
+    let (mut steps, permits) = held(folder.path());
     let dropped = submit(&mut steps, &prompt(1), 5);
     for _ in 0..3 {
         step(&mut steps);
@@ -121,8 +120,7 @@ fn nobody_waits_for_what_nobody_wants_any_more() {
     let (ids, finish) = read(&mut next);
     assert_eq!((ids, finish.unwrap().cached_tokens), (said, 76));
     // Whoever drops the engine in the middle of it waits for one record at most.
-    let (permits, gate) = channel();
-    let mut steps = held(folder.path(), gate);
+    let (mut steps, permits) = held(folder.path());
     let _left = submit(&mut steps, &prompt(1), 5);
     step(&mut steps);
     steps.cancel_all(Instant::now());
@@ -135,8 +133,7 @@ fn nobody_waits_for_what_nobody_wants_any_more() {
 fn what_cannot_be_fetched_is_computed() {
     let folder = tempfile::tempdir().unwrap();
     let said = read_before(folder.path());
-    let (permits, gate) = channel();
-    let mut steps = held(folder.path(), gate);
+    let (mut steps, permits) = held(folder.path());
     let mut generation = submit(&mut steps, &prompt(1), 5);
     step(&mut steps);
     // All goes away while the first record is read.
