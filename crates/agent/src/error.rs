@@ -34,6 +34,15 @@ pub enum Error {
         name: ToolName,
     },
 
+    /// A name that cannot stand in the header of a message.
+    #[error("tool name {name:?} cannot be used: {reason}; rename the tool")]
+    ToolName {
+        /// The whole name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+
     /// A call must be made, and there is nobody to call.
     #[error("a tool must be called but none is given; give one, or let the choice be auto")]
     NoTools,

@@ -1,7 +1,8 @@
 //! What happens in a turn, as one typed stream. It must not know wire formats.
 //!
 //! The order is part of the promise: `Reading` any number of times, then for each item `Began`, any number of `Delta` and `Ended`,
-//! one item after another with indices from 0 without gaps, then `Finished` once; nothing follows. Deltas of an item, put together,
+//! one item after another with indices from 0 without gaps, then `Finished` once; nothing follows. Between items a built-in tool may
+//! run: `ToolBegan` and `ToolEnded`, both behind the call's `Ended` and before the next item. Deltas of an item, put together,
 //! are the text of its `Ended`.
 
 use engine::GuardReport;
@@ -42,6 +43,18 @@ pub enum TurnEvent {
         said: Said,
         /// Whether it was cut off, by a limit or a cancellation.
         cut: bool,
+    },
+    /// A built-in tool begins to work on the call that ended last.
+    ToolBegan {
+        /// The call.
+        call_id: String,
+    },
+    /// The built-in tool has answered.
+    ToolEnded {
+        /// The call.
+        call_id: String,
+        /// What the model is told: [`crate::Item::Output`] of a later conversation.
+        output: String,
     },
     /// The turn is over.
     Finished(Outcome),
@@ -87,6 +100,8 @@ pub struct Outcome {
     pub usage: Usage,
     /// What ended the reasoning, if a guard did.
     pub guard: Option<GuardReport>,
+    /// Items of the history that were left out because the conversation was longer than the context.
+    pub dropped_items: usize,
 }
 
 /// Why a turn ended.
@@ -108,6 +123,8 @@ pub enum Ending {
     Deadline,
     /// The turn was cancelled, or the engine stopped.
     Cancelled,
+    /// The engine failed; [`crate::Turn::failure`] says how.
+    Failed,
 }
 
 /// Tokens that a turn took.

@@ -3,14 +3,34 @@
 //!
 //! [`Agent::begin`] takes a [`TurnRequest`] and gives a [`Turn`], the stream of a turn's [`TurnEvent`]s; dropping it cancels.
 
+mod agent;
+mod builtin;
+mod control;
+mod envelope;
 mod error;
 mod event;
+mod guards;
 mod item;
+mod policy;
+mod prompt;
+mod reader;
+mod recipient;
+mod replay;
 mod request;
+mod speaker;
+mod stops;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod turn;
 
+pub use agent::{Agent, Settings};
+pub use builtin::{BuiltIn, Declaration, ToolContext, ToolFuture, ToolInput, ToolOutput};
+pub use control::Canceller;
 pub use error::Error;
 pub use event::{Ending, Opening, Outcome, TokenLogprob, TurnEvent, Usage};
+pub use guards::guards;
 pub use item::{Call, CallKind, Item, Part, Phase, Said, ToolName};
 pub use request::{
     CustomFormat, Effort, Format, ReasoningContext, Tool, ToolChoice, ToolKind, Truncation, TurnRequest,
 };
+pub use turn::Turn;

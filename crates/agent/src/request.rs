@@ -1,10 +1,12 @@
 //! What a turn is asked for: trusted data, checked by whoever read it from outside. It must not know wire formats.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use engine::{Drafts, Priority, Sampling};
 use serde_json::Value;
 
+use crate::builtin::BuiltIn;
 use crate::item::{Item, ToolName};
 
 /// Everything that decides a turn.
@@ -16,6 +18,8 @@ pub struct TurnRequest {
     pub history: Vec<Item>,
     /// Tools of the caller; a call of one ends the turn.
     pub tools: Vec<Tool>,
+    /// Tools that are run here, inside the turn.
+    pub built_in: Vec<Arc<dyn BuiltIn>>,
     /// Which tools may or must be called.
     pub tool_choice: ToolChoice,
     /// Whether the model may call again before the caller has answered. The model was trained for one call at a time.
@@ -177,6 +181,7 @@ impl TurnRequest {
             instructions: None,
             history,
             tools: Vec::new(),
+            built_in: Vec::new(),
             tool_choice: ToolChoice::default(),
             parallel_tool_calls: false,
             format: Format::default(),

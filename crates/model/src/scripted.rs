@@ -19,14 +19,26 @@ const SCRIPTED_LOGIT: f32 = 100.0;
 /// token that follows from all that the sequence holds.
 pub struct Scripted {
     config: ModelConfig,
-    /// Nothing when it remembers.
-    script: Vec<u32>,
+    saying: Saying,
     block_positions: usize,
     sequences: Vec<Option<Sequence>>,
     pages: Vec<Option<Block>>,
     /// Held by every block.
     counter: Arc<()>,
 }
+
+/// What a scripted model says.
+enum Saying {
+    /// A token that depends on all that are held.
+    Remembered,
+    /// The script, token after token.
+    Script(Vec<u32>),
+    /// What a rule says to the tokens so far.
+    Rule(Rule),
+}
+
+/// From all the tokens of a sequence to the one that follows.
+type Rule = Box<dyn Fn(&[u32]) -> u32 + Send>;
 
 /// The tokens of a block. Clones share it.
 type Block = Arc<(Vec<u32>, Arc<()>)>;
@@ -53,14 +65,21 @@ impl Scripted {
     #[must_use]
     pub fn new(config: ModelConfig, script: Vec<u32>) -> Self {
         assert!(!script.is_empty() && script.iter().all(|&id| (id as usize) < config.vocabulary_size));
-        Self { script, ..Self::remembering(config) }
+        Self { saying: Saying::Script(script), ..Self::remembering(config) }
+    }
+
+    /// A model that says what a rule makes of all the tokens before, so that it may answer one prompt otherwise than another. Ids
+    /// outside the vocabulary are taken modulo its size.
+    #[must_use]
+    pub fn following(config: ModelConfig, rule: impl Fn(&[u32]) -> u32 + Send + 'static) -> Self {
+        Self { saying: Saying::Rule(Box::new(rule)), ..Self::remembering(config) }
     }
 
     /// A model that says what follows from all the tokens it holds.
     #[must_use]
     pub fn remembering(config: ModelConfig) -> Self {
-        let (script, sequences, pages) = (Vec::new(), Vec::new(), Vec::new());
-        Self { config, script, block_positions: 64, sequences, pages, counter: Arc::default() }
+        let (sequences, pages) = (Vec::new(), Vec::new());
+        Self { config, saying: Saying::Remembered, block_positions: 64, sequences, pages, counter: Arc::default() }
     }
 
     /// The same with blocks of another size.
@@ -152,6 +171,11 @@ impl Sequence {
             }
             _ => said >> 3,
         }
+    }
+
+    /// The first `length` tokens.
+    fn tokens(&self, length: usize, block_positions: usize) -> Vec<u32> {
+        (0..length).map(|position| self.full[position / block_positions].0[position % block_positions]).collect()
     }
 
     /// A number for the first `length` tokens, as both layers remember them (FNV-1a).
@@ -277,11 +301,12 @@ impl Model for Scripted {
                 Wanted::All => span.ids.len(),
             };
             for length in sequence.length + 1 - rows..=sequence.length {
-                let token = if self.script.is_empty() {
-                    sequence.answer(length, block_positions, window) % self.config.vocabulary_size as u64
-                } else {
-                    u64::from(self.script[sequence.said.min(self.script.len() - 1)])
+                let token = match &self.saying {
+                    Saying::Remembered => sequence.answer(length, block_positions, window),
+                    Saying::Script(script) => u64::from(script[sequence.said.min(script.len() - 1)]),
+                    Saying::Rule(rule) => u64::from(rule(&sequence.tokens(length, block_positions))),
                 };
+                let token = token % self.config.vocabulary_size as u64;
                 sequence.said += 1;
                 let start = logits.len();
                 logits.resize(start + self.config.vocabulary_size, 0.0);
@@ -360,6 +385,18 @@ mod tests {
         assert_eq!((model.sequence_length(one), model.sequence_length(two), &logits[..]), (0, 0, &[9.0][..]));
         model.forward(&bad(&[0; 6]), &mut logits).unwrap();
         assert_eq!(said(&logits), [3, 3], "the script has not moved on");
+    }
+
+    #[test]
+    fn a_rule_sees_all_the_tokens_before() {
+        let config = scripted(&[0]).config.clone();
+        let mut model = Scripted::following(config, |ids| ids.iter().sum()).with_blocks_of(2);
+        let one = model.open_sequence();
+        let mut logits = Vec::new();
+        model.forward(&[Span { sequence: one, ids: &[1, 2, 3], wanted: Wanted::All }], &mut logits).unwrap();
+        assert_eq!(said(&logits), [1, 3, 6]);
+        model.forward(&[Span { sequence: one, ids: &[3], wanted: Wanted::Last }], &mut logits).unwrap();
+        assert_eq!(said(&logits), [1], "nine, in a vocabulary of eight");
     }
 
     #[test]

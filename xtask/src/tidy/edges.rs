@@ -12,7 +12,7 @@ const EDGES: &[Row] = &[
     ("model", &["kernels"], &[]),
     ("engine", &["model"], &["kernels"]),
     ("harmony", &[], &[]),
-    ("agent", &["engine", "harmony"], &["model"]),
+    ("agent", &["engine", "harmony", "model"], &["agent"]),
     ("store", &[], &[]),
     ("train", &["model", "kernels", "harmony"], &[]),
     ("corpus", &["harmony"], &[]),

@@ -1,0 +1,4 @@
+//! Turns over scripted models, through the crate's public edge.
+
+mod answers;
+mod stream;
