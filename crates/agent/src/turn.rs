@@ -222,7 +222,7 @@ impl Turn {
             }
             Event::Token(token) => {
                 if self.next.is_none() {
-                    self.on_token(token);
+                    self.on_token(&token);
                 }
                 if self.next.is_some()
                     && let Work::Generating(generation) = &self.work
