@@ -51,7 +51,8 @@ fn a_call_that_is_cut_is_not_made() {
 
 #[test]
 fn the_context_ends_an_answer_too() {
-    let script = Script::new().behind("<|start|>assistant", &format!("<|channel|>final<|message|>{}", "word ".repeat(400)));
+    let script =
+        Script::new().behind("<|start|>assistant", &format!("<|channel|>final<|message|>{}", "word ".repeat(400)));
     let agent = Agent::following_with(&script, agent::Settings::default(), 256);
     let heard = hear(&agent, user("go"));
     assert_eq!((heard.outcome.ending, heard.items[0].1), (Ending::Context, true));
@@ -75,7 +76,10 @@ fn one_call_comes_unless_several_were_asked_for() {
     for ends in [ends, "<|return|>", "<|channel|>analysis<|message|>Hm.<|end|>", "hello"] {
         let agent = calls(ends);
         let heard = hear(&agent, several.clone());
-        assert_eq!((heard.brief().join(" "), heard.outcome.ending), ("functions.a({}) functions.b({})".into(), Ending::Called));
+        assert_eq!(
+            (heard.brief().join(" "), heard.outcome.ending),
+            ("functions.a({}) functions.b({})".into(), Ending::Called)
+        );
         let kept = agent.vocabulary().decode(&heard.tokens);
         assert!(kept.ends_with("{}<|call|>"), "what was no call is not kept");
     }
@@ -89,7 +93,10 @@ fn log_probabilities_are_those_of_the_text() {
     assert!(heard.logprobs[0].is_empty(), "of thoughts none are told");
     let bytes: Vec<u8> = heard.logprobs[1].iter().flat_map(|token| token.bytes.clone()).collect();
     let text = String::from_utf8(bytes).unwrap();
-    assert!(text.starts_with("one ñ… three ") && text.len() <= "one ñ… three ST".len(), "one token is half shown: {text}");
+    assert!(
+        text.starts_with("one ñ… three ") && text.len() <= "one ñ… three ST".len(),
+        "one token is half shown: {text}"
+    );
     assert!(heard.logprobs[1].iter().all(|token| token.top.len() == 2 && token.top[0].0 == token.bytes));
     assert_eq!(heard.brief()[1], "one ñ… three ");
     assert!(hear(&agent, user("go")).logprobs[1].is_empty());

@@ -6,5 +6,5 @@ mod limits;
 mod prompts;
 mod raw;
 mod steering;
-mod tools;
 mod stream;
+mod tools;

@@ -109,7 +109,8 @@ fn history_is_one_message_per_item_and_old_thoughts_are_forgotten() {
 #[test]
 fn sampled_tokens_are_replayed_and_forged_ones_are_not() {
     let vocabulary = agent().vocabulary().clone();
-    let said = |tokens: &str, part: Part| Item::Said(Said { part, tokens: Some(vocabulary.encode_with_specials(tokens)) });
+    let said =
+        |tokens: &str, part: Part| Item::Said(Said { part, tokens: Some(vocabulary.encode_with_specials(tokens)) });
     let answer = |text: &str| Part::Message { phase: Phase::Final, text: text.into() };
     let weather = Call { id: "1".into(), tool: ToolName::function("f"), kind: CallKind::Function, input: "{}".into() };
     let request = TurnRequest::new(vec![
@@ -172,27 +173,37 @@ fn the_oldest_is_left_out_where_that_was_asked_for() {
     );
     let filler = "many words ".repeat(40);
     let mut history = vec![Item::User(format!("first {filler}")), message(Phase::Final, "kept no more")];
-    history.extend([Item::User("lonely".into()), thought("t"), call("1", ToolName::function("f")), output("1", &filler)]);
+    history.extend([
+        Item::User("lonely".into()),
+        thought("t"),
+        call("1", ToolName::function("f")),
+        output("1", &filler),
+    ]);
     history.extend([message(Phase::Final, "and then"), Item::User("last question".into())]);
     history.extend([thought("u"), call("2", ToolName::function("g")), output("2", &filler)]);
     history.extend([call("3", ToolName::function("h")), output("3", "newest")]);
-    let mut request = TurnRequest { truncation: Truncation::Auto, instructions: Some("Rule.".into()), ..TurnRequest::new(history) };
+    let mut request =
+        TurnRequest { truncation: Truncation::Auto, instructions: Some("Rule.".into()), ..TurnRequest::new(history) };
     let mut left = Vec::new();
-    for padding in 0..60 {
+    for padding in 0..150 {
         request.instructions = Some(format!("Rule.{}", " again and again".repeat(padding * 3)));
         let Ok(tokens) = agent.prompt(&request) else { break };
         let text = agent.vocabulary().decode(&tokens);
         assert!(text.contains("Rule.") && text.contains("last question") && text.contains("newest"));
         for (id, tool) in [(1, "f"), (2, "g"), (3, "h")] {
             let made = text.contains(&format!("assistant to=functions.{tool}"));
-            assert_eq!(made, text.contains(&format!("<|start|>functions.{tool} to=assistant")), "call {id} and its output");
+            assert_eq!(
+                made,
+                text.contains(&format!("<|start|>functions.{tool} to=assistant")),
+                "call {id} and its output"
+            );
         }
         assert_eq!(text.contains("<|message|>u<|end|>"), text.contains("functions.g"), "a thought goes with its call");
         let heard = hear(&agent, request.clone());
         left.push(heard.outcome.dropped_items);
     }
     assert!(left.is_sorted() && left.first() < left.last(), "{left:?}");
-    assert_eq!(left.last(), Some(&10), "all but the last question and the last call with its output");
+    assert_eq!(left.last(), Some(&10), "all but the last question and the last call with its output: {left:?}");
     request.truncation = Truncation::Disabled;
     assert!(matches!(agent.prompt(&request), Err(Error::ContextExceeded { .. })));
 }

@@ -37,7 +37,8 @@ fn agent() -> Agent {
 fn tokens_come_with_their_text_and_the_end_by_itself() {
     let agent = agent();
     let stop_ids = agent.stop_ids().to_vec();
-    let (text, tokens, outcome) = hear(&agent, RawRequest { stop_ids, top_logprobs: 3, ..request(&agent, "x<|start|>assistant") });
+    let (text, tokens, outcome) =
+        hear(&agent, RawRequest { stop_ids, top_logprobs: 3, ..request(&agent, "x<|start|>assistant") });
     assert_eq!(text, SAID);
     let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
     assert_eq!(ids, agent.vocabulary().encode_with_specials(SAID));

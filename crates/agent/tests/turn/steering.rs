@@ -31,7 +31,8 @@ fn kept(agent: &Agent, heard: &Heard) -> String {
 
 #[test]
 fn an_answer_gives_way_where_a_call_must_come() {
-    let final_first = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>No.<|return|>";
+    let final_first =
+        "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>No.<|return|>";
     let allowed = |names: &[&str]| ToolChoice::Allowed {
         tools: names.iter().map(|name| ToolName::function(*name)).collect(),
         required: true,
@@ -118,7 +119,8 @@ fn a_model_that_never_does_as_it_should_still_ends() {
     let vocabulary = agent::testing::vocabulary();
     let mad = vocabulary.encode_with_specials("<|start|>user<|message|>");
     let mad_rule = move |ids: &[u32]| mad[ids.len() % mad.len()];
-    for choice in [ToolChoice::Auto, ToolChoice::Required, ToolChoice::None, ToolChoice::Named(ToolName::function("a"))] {
+    for choice in [ToolChoice::Auto, ToolChoice::Required, ToolChoice::None, ToolChoice::Named(ToolName::function("a"))]
+    {
         let agent = Agent::ruled(mad_rule.clone(), agent::Settings::default(), 2048);
         let must = !matches!(choice, ToolChoice::Auto | ToolChoice::None);
         let request = TurnRequest { tool_choice: choice, ..with_tools(user("go"), &["a", "b"]) };

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use agent::testing::Script;
 use agent::{
-    Agent, BuiltIn, Declaration, Ending, Settings, ToolChoice, ToolContext, ToolFuture, ToolInput, ToolName, ToolOutput,
-    TurnEvent, TurnRequest,
+    Agent, BuiltIn, Declaration, Ending, Settings, ToolChoice, ToolContext, ToolFuture, ToolInput, ToolName,
+    ToolOutput, TurnEvent, TurnRequest,
 };
 use harmony::{ToolDescription, ToolNamespace};
 
@@ -116,7 +116,8 @@ fn a_tool_answers_within_the_turn() {
 
 #[test]
 fn a_tool_that_fails_or_hangs_is_told_to_the_model() {
-    let settings = || Settings { tool_time_max: Duration::from_millis(20), tool_output_bytes_max: 9, ..Settings::default() };
+    let settings =
+        || Settings { tool_time_max: Duration::from_millis(20), tool_output_bytes_max: 9, ..Settings::default() };
     for (way, output) in [
         (Way::Panic, "Error: the tool failed."),
         (Way::PanicAtOnce, "Error: the tool failed."),
@@ -125,8 +126,13 @@ fn a_tool_that_fails_or_hangs_is_told_to_the_model() {
     ] {
         let bytes = if matches!(way, Way::Long) { 9 } else { 1000 };
         let settings = Settings { tool_output_bytes_max: bytes, ..settings() };
-        let settings = if bytes == 9 { Settings { tool_time_max: Duration::from_secs(60), ..settings } } else { settings };
-        let settings = if matches!(way, Way::Hang) { settings } else { Settings { tool_time_max: Duration::from_secs(60), ..settings } };
+        let settings =
+            if bytes == 9 { Settings { tool_time_max: Duration::from_secs(60), ..settings } } else { settings };
+        let settings = if matches!(way, Way::Hang) {
+            settings
+        } else {
+            Settings { tool_time_max: Duration::from_secs(60), ..settings }
+        };
         let agent = Agent::following_with(&script(output), settings, 4096);
         let heard = hear(&agent, with_fake(user("go"), way));
         assert_eq!(heard.outputs[0].1, output);
@@ -138,7 +144,8 @@ fn a_tool_that_fails_or_hangs_is_told_to_the_model() {
 fn calls_of_built_in_tools_are_counted() {
     // It calls again and again.
     let agent = |settings| {
-        let script = Script::new().behind("<|start|>assistant", CALL).behind("<|channel|>final<|message|>", "Done.<|return|>");
+        let script =
+            Script::new().behind("<|start|>assistant", CALL).behind("<|channel|>final<|message|>", "Done.<|return|>");
         Agent::following_with(&script, settings, 16_384)
     };
     let limited = TurnRequest { tool_calls_max: Some(3), ..with_fake(user("go"), Way::Echo) };
@@ -166,7 +173,10 @@ fn a_built_in_tool_can_be_chosen_and_the_caller_keeps_its_own() {
         .behind("<|start|>assistant", CALL)
         .answer("said hello", "<|channel|>commentary to=functions.a<|message|>{}<|call|>");
     let heard = hear(&Agent::following(&auto), request);
-    assert_eq!((heard.brief(), heard.outcome.ending), (vec!["echo.say(hello)".into(), "functions.a({})".into()], Ending::Called));
+    assert_eq!(
+        (heard.brief(), heard.outcome.ending),
+        (vec!["echo.say(hello)".into(), "functions.a({})".into()], Ending::Called)
+    );
 }
 
 #[test]
