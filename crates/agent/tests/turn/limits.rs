@@ -138,3 +138,13 @@ fn a_turn_can_be_polled_from_elsewhere() {
     hear(&agent, again.clone());
     assert!(hear(&agent, again).outcome.usage.cached_tokens > 0, "the prompt is known by now");
 }
+
+#[test]
+fn agents_are_shared_and_turns_are_sent() {
+    fn shared<T: Send + Sync + Clone>() {}
+    fn sent<T: Send>() {}
+    shared::<Agent>();
+    shared::<agent::Canceller>();
+    sent::<agent::Turn>();
+    sent::<agent::Raw>();
+}

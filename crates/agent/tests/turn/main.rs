@@ -4,6 +4,7 @@
 
 mod answers;
 mod anything;
+mod forgery;
 mod limits;
 mod prompts;
 mod raw;
