@@ -83,6 +83,13 @@ fn one_call_comes_unless_several_were_asked_for() {
         let kept = agent.vocabulary().decode(&heard.tokens);
         assert!(kept.ends_with("{}<|call|>"), "what was no call is not kept");
     }
+    let agent = calls(ends);
+    for most in 1..80 {
+        let heard = hear(&agent, TurnRequest { output_tokens_max: Some(most), ..several.clone() });
+        if heard.outcome.ending == Ending::Called {
+            assert!(agent.vocabulary().decode(&heard.tokens).ends_with("{}<|call|>"), "{most}");
+        }
+    }
 }
 
 #[test]

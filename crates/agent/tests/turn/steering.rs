@@ -144,7 +144,9 @@ fn guards_end_a_thought_with_what_must_come() {
     assert_eq!(heard.outcome.usage.reasoning_tokens, 20);
     assert_eq!(heard.outcome.guard.unwrap().reasoning_tokens, 20);
     request.tool_choice = ToolChoice::Required;
+    let jobs = agent.engine().stats().submitted;
     let heard = hear(&agent, request);
+    assert_eq!(agent.engine().stats().submitted - jobs, 1, "the guard itself forces the call");
     assert_eq!((heard.brief()[1].as_str(), heard.outcome.ending), ("functions.a({})", Ending::Called));
     let heard = hear(&agent, user("go"));
     assert_eq!(heard.outcome.guard.unwrap().kind, engine::GuardKind::Loop);
