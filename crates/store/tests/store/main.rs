@@ -1,0 +1,36 @@
+//! What the store promises, one suite over all databases.
+//! It must not know how a database keeps it.
+
+mod blobs;
+mod events;
+mod items;
+mod jobs;
+mod place;
+mod records;
+mod room;
+mod waiting;
+
+/// Makes each case a test of every database.
+macro_rules! on_all {
+    ($($module:ident: $($case:ident),+;)+) => {
+        mod memory { $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { crate::$module::$case(crate::place::Place::memory()).await; }
+        )+)+ }
+        mod file { $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { crate::$module::$case(crate::place::Place::file()).await; }
+        )+)+ }
+    };
+}
+
+on_all! {
+    records: put_and_get, bodies_are_kept_as_they_are, replace_with_versions, no_update_is_lost, delete_takes_everything_along,
+        pages, expiry, owners_are_apart, names_have_limits, handles_share_a_store;
+    items: in_order, pages_of_items, all_or_none, many_at_once;
+    events: numbered, repeated, fenced;
+    blobs: written_then_seen, pieces_meet, dropped_and_swept, only_whole;
+    jobs: first_come_first_served, leases_run_out, cancelling, releasing, one_worker_each, with_the_record, held_replacement;
+    room: expired_goes, oldest_goes_first, full, stats_add_up, growing_makes_room;
+    waiting: wakes_for_each_change;
+}

@@ -1,0 +1,72 @@
+//! Where a case runs: a fresh database, and a clock that only the case moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use store::{Clock, Order, Page, Record, Settings, Store};
+use tempfile::TempDir;
+
+/// Unix seconds at which every case begins.
+pub(crate) const START: i64 = 1_800_000_000;
+
+/// A fresh database.
+pub(crate) struct Place {
+    address: String,
+    now_ms: Arc<AtomicI64>,
+    _folder: Option<TempDir>,
+}
+
+impl Place {
+    pub(crate) fn memory() -> Self {
+        Self::at("sqlite::memory:".into(), None)
+    }
+
+    pub(crate) fn file() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite:{}", folder.path().join("some/where/store.db").display());
+        Self::at(address, Some(folder))
+    }
+
+    fn at(address: String, folder: Option<TempDir>) -> Self {
+        Self { address, now_ms: Arc::new(AtomicI64::new(START * 1000)), _folder: folder }
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        let now_ms = Arc::clone(&self.now_ms);
+        Settings { clock: Clock::new(move || now_ms.load(Ordering::SeqCst)), ..Settings::default() }
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        self.open_with(self.settings()).await
+    }
+
+    pub(crate) async fn open_with(&self, settings: Settings) -> Store {
+        Store::open(&self.address, settings).await.unwrap()
+    }
+
+    /// Whether the database is still there when its store was dropped.
+    pub(crate) fn lives_on(&self) -> bool {
+        self.address != "sqlite::memory:"
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        self.now_ms.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+pub(crate) fn record(kind: &str, owner: &str, id: &str, body: &str) -> Record {
+    Record {
+        kind: kind.into(),
+        owner: owner.into(),
+        id: id.into(),
+        body: body.into(),
+        created: START,
+        expires: None,
+        version: 1,
+    }
+}
+
+pub(crate) fn page(after: Option<&str>, limit: u32, order: Order) -> Page {
+    Page { after: after.map(Into::into), limit, order }
+}
