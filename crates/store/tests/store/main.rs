@@ -1,6 +1,8 @@
 //! What the store promises, one suite over all databases.
 //! It must not know how a database keeps it.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says where")]
+
 mod blobs;
 mod events;
 mod items;
@@ -8,6 +10,7 @@ mod jobs;
 mod place;
 mod records;
 mod room;
+mod server;
 mod waiting;
 
 /// Makes each case a test of every database.
@@ -16,6 +19,10 @@ macro_rules! on_all {
         mod memory { $($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() { crate::$module::$case(crate::place::Place::memory()).await; }
+        )+)+ }
+        mod postgres { $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() { crate::$module::$case(crate::place::Place::postgres()).await; }
         )+)+ }
         mod file { $($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -28,8 +28,16 @@ impl Place {
         Self::at(address, Some(folder))
     }
 
+    pub(crate) fn postgres() -> Self {
+        Self::at(crate::server::new_database(), None)
+    }
+
     fn at(address: String, folder: Option<TempDir>) -> Self {
         Self { address, now_ms: Arc::new(AtomicI64::new(START * 1000)), _folder: folder }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn settings(&self) -> Settings {
