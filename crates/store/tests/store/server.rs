@@ -46,8 +46,8 @@ pub(crate) fn new_database() -> String {
 
 impl Server {
     fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("glossa-pg").tempdir().unwrap().keep();
         let programs = programs();
+        let folder = tempfile::Builder::new().prefix("glossa-pg").tempdir().unwrap().keep();
         let owned_by_root = folder.metadata().unwrap().uid() == 0;
         if owned_by_root {
             chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
