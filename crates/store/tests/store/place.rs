@@ -1,5 +1,6 @@
 //! Where a case runs: a fresh database, and a clock that only the case moves.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -28,8 +29,16 @@ impl Place {
         Self::at(address, Some(folder))
     }
 
+    pub(crate) fn postgres() -> Self {
+        Self::at(crate::server::new_database(), None)
+    }
+
     fn at(address: String, folder: Option<TempDir>) -> Self {
         Self { address, now_ms: Arc::new(AtomicI64::new(START * 1000)), _folder: folder }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn settings(&self) -> Settings {
@@ -45,6 +54,24 @@ impl Place {
         Store::open(&self.address, settings).await.unwrap()
     }
 
+    /// Runs statements beside the store, which should be closed.
+    pub(crate) fn execute(&self, sql: &str) {
+        match self.address.strip_prefix("sqlite:") {
+            Some(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
+            None => crate::server::execute(&self.address, &format!("SET search_path TO glossa; {sql}")),
+        }
+    }
+
+    /// Lets SQLite look at all its pages. PostgreSQL's server was not killed.
+    pub(crate) fn check_integrity(&self) {
+        if let Some(path) = self.address.strip_prefix("sqlite:") {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            let ok = |row: &rusqlite::Row| row.get::<_, String>(0);
+            assert_eq!(connection.query_row("PRAGMA integrity_check", [], ok).unwrap(), "ok");
+            assert!(connection.query_row("PRAGMA foreign_key_check", [], ok).is_err(), "rows without their record");
+        }
+    }
+
     /// Whether the database is still there when its store was dropped.
     pub(crate) fn lives_on(&self) -> bool {
         self.address != "sqlite::memory:"
@@ -53,6 +80,12 @@ impl Place {
     pub(crate) fn pass(&self, time: Duration) {
         self.now_ms.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
+}
+
+/// Runs a case. All are run by one function, which is compiled once.
+pub(crate) fn run(case: impl Future<Output = ()>) {
+    let case: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(case);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(case);
 }
 
 pub(crate) fn record(kind: &str, owner: &str, id: &str, body: &str) -> Record {
