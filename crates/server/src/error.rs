@@ -139,6 +139,8 @@ impl From<store::Error> for ApiError {
             | Error::EventDiffers { .. }
             | Error::LeaseLost { .. }
             | Error::UploadGone { .. }
+            | Error::Encoding { .. }
+            | Error::Unsure { .. }
             | Error::Database { .. } => Self::internal(&error),
         }
     }
