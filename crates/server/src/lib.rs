@@ -3,10 +3,12 @@
 
 mod app;
 mod background;
+mod batches;
 mod caller;
 mod compaction;
 mod conversation;
 mod error;
+mod files;
 mod follow;
 mod foreground;
 mod front;
@@ -19,6 +21,7 @@ mod listener;
 mod live_body;
 mod lower;
 mod metrics;
+mod openapi;
 mod project;
 #[cfg(test)]
 mod published_schema;
