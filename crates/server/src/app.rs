@@ -60,7 +60,7 @@ impl App {
         assert!(!models.is_empty(), "a model has a name");
         let life = Life::default();
         let metrics = Metrics::new(agent.clone(), life.clone(), &models[0]);
-        let agent = WatchedAgent::new(agent, Arc::clone(&metrics));
+        let agent = WatchedAgent::new(agent, Arc::clone(&metrics), settings.log_prompts);
         let (ids, traces, sealing, thoughts) = <_>::default();
         Self(Arc::new(Inner { agent, store, models, settings, keys, ids, life, metrics, traces, sealing, thoughts }))
     }

@@ -3,12 +3,14 @@
 
 mod app;
 mod background;
+mod batches;
 mod caller;
 mod compaction;
 mod conversation;
 #[cfg(test)]
 mod dialects;
 mod error;
+mod files;
 mod follow;
 mod foreground;
 mod front;
@@ -21,6 +23,7 @@ mod listener;
 mod live_body;
 mod lower;
 mod metrics;
+mod openapi;
 mod project;
 #[cfg(test)]
 mod published_schema;
