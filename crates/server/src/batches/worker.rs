@@ -169,7 +169,7 @@ impl Run<'_> {
                     self.change(|batch| batch.counts = counts).await?;
                 }
                 _ = renewals.tick() => broken = self.renew(batch).await?,
-                _ = stopped.wait_for(|&stopped| stopped) => broken = Some(Break::Stopped),
+                () = told_to_stop(stopped) => broken = Some(Break::Stopped),
             }
         }
         Ok(broken)
@@ -285,4 +285,9 @@ impl Run<'_> {
         let (id, _) = draft.finish(format!("{}_{sort}.jsonl", self.id), "batch_output", expires).await?;
         Ok(Some(id))
     }
+}
+
+/// Waits until the server stops, or whoever could say so is gone.
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|&stopped| stopped).await;
 }
