@@ -2,7 +2,9 @@
 
 mod compact;
 mod conversations;
+mod responses;
 mod stored_responses;
+mod websocket;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -12,7 +14,7 @@ use crate::error::ApiError;
 
 /// The whole API, without what stands before it (keys, limits, logs).
 pub fn router(app: App) -> Router {
-    let api = Router::new().merge(stored_responses::routes()).merge(conversations::routes()).merge(compact::routes());
+    let api = Router::new().merge(stored_responses::routes()).merge(conversations::routes()).merge(compact::routes()).merge(responses::routes()).merge(websocket::routes());
     Router::new().nest("/v1", api.clone()).merge(api).fallback(unknown).with_state(app)
 }
 
