@@ -53,6 +53,24 @@ impl Place {
         Store::open(&self.address, settings).await.unwrap()
     }
 
+    /// Runs statements beside the store, which should be closed.
+    pub(crate) fn execute(&self, sql: &str) {
+        match self.address.strip_prefix("sqlite:") {
+            Some(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
+            None => crate::server::execute(&self.address, &format!("SET search_path TO glossa; {sql}")),
+        }
+    }
+
+    /// Lets SQLite look at all its pages. PostgreSQL's server was not killed.
+    pub(crate) fn check_integrity(&self) {
+        if let Some(path) = self.address.strip_prefix("sqlite:") {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            let ok = |row: &rusqlite::Row| row.get::<_, String>(0);
+            assert_eq!(connection.query_row("PRAGMA integrity_check", [], ok).unwrap(), "ok");
+            assert!(connection.query_row("PRAGMA foreign_key_check", [], ok).is_err(), "rows without their record");
+        }
+    }
+
     /// Whether the database is still there when its store was dropped.
     pub(crate) fn lives_on(&self) -> bool {
         self.address != "sqlite::memory:"
