@@ -11,6 +11,7 @@ mod kill;
 mod opening;
 mod place;
 mod records;
+mod replicas;
 mod room;
 mod server;
 mod twin;
