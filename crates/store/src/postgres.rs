@@ -12,12 +12,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::Host;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::encryption;
 use crate::error::{Error, Result, postgres_reason};
 use crate::schema;
 use crate::session::{Connection, Row, Session, Value, values};
@@ -39,6 +42,7 @@ pub(crate) struct Postgres {
 
 struct Pool {
     config: Config,
+    encrypted: Option<MakeRustlsConnect>,
     settings: Arc<Settings>,
     permits: Semaphore,
     idle: Mutex<Vec<Session>>,
@@ -53,9 +57,15 @@ pub(crate) struct PostgresConnection {
 
 impl Postgres {
     pub(crate) async fn open(address: &str, settings: Arc<Settings>, watchers: Arc<Watchers>) -> Result<Self> {
-        let config = parse(address)?;
+        let (mut config, encrypted) = encryption::parse(address)?;
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("glossa");
+        }
         let permits = Semaphore::new(settings.connections_max.max(1));
-        let pool = Pool { config, settings, permits, idle: Mutex::default(), opened: AtomicUsize::new(0) };
+        let pool = Pool { config, encrypted, settings, permits, idle: Mutex::default(), opened: AtomicUsize::new(0) };
         let mut session = pool.connect().await?;
         session.batch("BEGIN").await?;
         schema::migrate(&mut session).await?;
@@ -136,11 +146,7 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Session> {
-        let (client, connection) = self.config.connect(NoTls).await.map_err(|error| self.open_error(&error))?;
-        tokio::spawn(async move {
-            // Its failure is seen by whoever uses the client.
-            drop(connection.await);
-        });
+        let (client, _carrier) = self.reach(|_| ()).await?;
         client.batch_execute(&format!("SET search_path TO {}", schema::POSTGRES_SCHEMA)).await?;
         let connection = Connection::Postgres(PostgresConnection { client, prepared: HashMap::new() });
         let shard = self.opened.fetch_add(1, Ordering::Relaxed);
@@ -153,17 +159,25 @@ impl Pool {
 
     /// Begins to listen. The task ends when the connection does, the connection when the client is dropped.
     async fn listen(&self, watchers: &Arc<Watchers>) -> Result<(Client, JoinHandle<()>)> {
-        let (client, mut connection) = self.config.connect(NoTls).await.map_err(|error| self.open_error(&error))?;
         let watchers = Arc::clone(watchers);
-        let task = tokio::spawn(async move {
-            while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-                if let AsyncMessage::Notification(change) = message {
-                    watchers.wake(change.payload());
-                }
-            }
-        });
+        let (client, task) = self.reach(move |channel| watchers.wake(channel)).await?;
         client.batch_execute(&format!("LISTEN {CHANGES}")).await?;
         Ok((client, task))
+    }
+
+    /// Connects, and hands notifications to `heard`.
+    async fn reach(&self, heard: impl Fn(&str) + Send + 'static) -> Result<(Client, JoinHandle<()>)> {
+        let failed = |error| self.open_error(&error);
+        match &self.encrypted {
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
+                Ok((client, carry(connection, heard)))
+            }
+            Some(encrypted) => {
+                let (client, connection) = self.config.connect(encrypted.clone()).await.map_err(failed)?;
+                Ok((client, carry(connection, heard)))
+            }
+        }
     }
 
     /// Names the server, but no password.
@@ -195,20 +209,23 @@ async fn listen_on(pool: Arc<Pool>, watchers: Arc<Watchers>, mut listening: (Cli
     }
 }
 
-fn parse(address: &str) -> Result<Config> {
-    let mut config: Config = address.parse().map_err(|error| Error::Address { reason: postgres_reason(&error) })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        let reason =
-            "sslmode=require: connections to PostgreSQL are not encrypted yet; use a private network or a socket";
-        return Err(Error::Address { reason: reason.into() });
-    }
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_TIMEOUT);
-    }
-    if config.get_application_name().is_none() {
-        config.application_name("glossa");
-    }
-    Ok(config)
+/// Carries what the client sends and receives, until the client is dropped or the connection breaks, which whoever uses
+/// the client sees.
+fn carry<S, T>(
+    mut connection: tokio_postgres::Connection<S, T>,
+    heard: impl Fn(&str) + Send + 'static,
+) -> JoinHandle<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(change) = message {
+                heard(change.payload());
+            }
+        }
+    })
 }
 
 impl PostgresConnection {

@@ -1,9 +1,11 @@
 //! What the store promises, one suite over all databases.
 //! It must not know how a database keeps it.
 
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says where")]
 
 mod blobs;
+mod encryption;
 mod events;
 mod items;
 mod jobs;

@@ -72,6 +72,11 @@ impl Server {
         Self { folder, _life: life }
     }
 
+    /// The socket that all cases share.
+    pub(crate) fn socket() -> PathBuf {
+        SERVER.get_or_init(Self::start).folder.join(".s.PGSQL.5432")
+    }
+
     pub(crate) fn address(&self, database: &str) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
         format!("postgres://glossa@{folder}/{database}")
