@@ -30,6 +30,8 @@ use crate::work::Work;
 
 /// Unless the address says something else.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server may say nothing to our probes.
+const SILENCE: Duration = Duration::from_secs(30);
 /// Between attempts to listen again after the connection was lost.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// Under which name changes are told. Channels of watchers are its payload.
@@ -60,6 +62,14 @@ impl Postgres {
         let (mut config, encrypted) = encryption::parse(address)?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        // A server that is gone without a word is noticed in a minute, not in hours.
+        if config.get_tcp_user_timeout().is_none() {
+            config
+                .tcp_user_timeout(SILENCE)
+                .keepalives_idle(SILENCE)
+                .keepalives_interval(SILENCE / 3)
+                .keepalives_retries(3);
         }
         if config.get_application_name().is_none() {
             config.application_name("glossa");

@@ -1,6 +1,6 @@
 //! Killing: whatever was acknowledged before `kill -9` is there afterwards, and nothing is there by half.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use store::{Attached, Item, NewJob, Order, Replaced, Settings, Store};
@@ -67,7 +67,7 @@ async fn write_for_ever(address: &str, round: &str) -> ! {
 async fn write(store: Store, name: String) {
     for number in 0.. {
         let id = format!("{name}-{number}");
-        let say = |what: &str| writeln!(std::io::stdout(), "kept {what} {id} .").unwrap();
+        let say = |what: &str| println!("kept {what} {id} .");
         let items = vec![Item { id: "i".into(), body: "x".repeat(number % 50 * 100) }];
         let job = NewJob { queue: "q".into(), owner: "o".into(), id: id.clone(), body: "x".into() };
         let attached = Attached { items, blob: None, job: Some(job) };

@@ -78,6 +78,20 @@ async fn a_damaged_file() {
     assert!(matches!(error, Error::Database { .. } | Error::NotADatabase { .. }), "{error}");
 }
 
+#[tokio::test]
+async fn nobody_else_reads_a_new_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Store::open(&format!("sqlite:{}", path.display()), Settings::default()).await.unwrap();
+    store.put(record("k", "o", "a", "")).await.unwrap();
+    let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+    assert!(files.len() >= 2, "the file and its journal");
+    for file in files {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", file.path().display());
+    }
+}
+
 /// Root may write everywhere, so that root's tests try it as somebody else, in a process of their own.
 #[test]
 fn a_file_that_may_not_be_written() {
