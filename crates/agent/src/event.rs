@@ -83,7 +83,7 @@ pub enum Opening {
 pub struct TokenLogprob {
     /// Its id.
     pub id: u32,
-    /// Its bytes; a character may be cut between tokens.
+    /// Its bytes; a character may be cut between tokens. Of a control token they are its spelling.
     pub bytes: Vec<u8>,
     /// Natural logarithm of its probability.
     pub logprob: f32,

@@ -13,6 +13,7 @@ mod guards;
 mod item;
 mod policy;
 mod prompt;
+mod raw;
 mod reader;
 mod recipient;
 mod replay;
@@ -30,6 +31,7 @@ pub use error::Error;
 pub use event::{Ending, Opening, Outcome, TokenLogprob, TurnEvent, Usage};
 pub use guards::guards;
 pub use item::{Call, CallKind, Item, Part, Phase, Said, ToolName};
+pub use raw::{Raw, RawEvent, RawOutcome, RawRequest};
 pub use request::{
     CustomFormat, Effort, Format, ReasoningContext, Tool, ToolChoice, ToolKind, Truncation, TurnRequest,
 };

@@ -49,6 +49,21 @@ pub(crate) struct Progress {
     pub(crate) calls_only: bool,
 }
 
+/// Namespaces whose tools the model was trained to call while it thinks.
+const THINKING_NAMESPACES: [&str; 4] = ["browser", "container", "python", "repo_browser"];
+
+/// The channel on which calls of a tool come, and its outputs: by where it is declared, or where it no longer is, by its name.
+pub(crate) fn channel_of(name: &ToolName, request: &TurnRequest) -> &'static str {
+    let built_in = request.built_in.iter().find(|tool| tool.recipients().contains(name));
+    let thinks = match built_in.map(|tool| tool.declaration()) {
+        Some(Declaration::System(_)) => true,
+        Some(Declaration::Developer(_)) => false,
+        None if request.tools.iter().any(|tool| tool.name == *name) => false,
+        None => THINKING_NAMESPACES.contains(&name.namespace.as_str()),
+    };
+    if thinks { "analysis" } else { "commentary" }
+}
+
 /// The rules of a turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
@@ -71,11 +86,8 @@ impl Policy {
             callees.push(Callee { kind, channel: "commentary", built_in: None, chosen: true });
         }
         for (index, tool) in request.built_in.iter().enumerate() {
-            let channel = match tool.declaration() {
-                Declaration::System(_) => "analysis",
-                Declaration::Developer(_) => "commentary",
-            };
             for name in tool.recipients() {
+                let channel = channel_of(&name, request);
                 names.push(name);
                 callees.push(Callee { kind: CallKind::Custom, channel, built_in: Some(index), chosen: true });
             }

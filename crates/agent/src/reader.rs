@@ -119,6 +119,11 @@ impl Reader {
         self.tokens.clear();
     }
 
+    /// The reader stands behind the end of a message again, whatever came since.
+    pub(crate) fn close(&mut self) {
+        self.opened = Some(0);
+    }
+
     /// Whether a message is open that has said something.
     pub(crate) fn has_started(&self) -> bool {
         self.opened.is_none() && self.started

@@ -20,6 +20,8 @@ pub(crate) struct Outlet {
     given: usize,
     /// Log probabilities not given out yet, each with the place where its token's text begins.
     logprobs: Vec<(usize, TokenLogprob)>,
+    /// Whether a token is given out before its text where it cannot belong to a stop text.
+    is_eager: bool,
 }
 
 /// What may be given out.
@@ -35,6 +37,10 @@ impl Stops {
     /// Empty texts would end everything at once and are passed over.
     pub(crate) fn new(texts: &[String]) -> Self {
         Self { texts: texts.to_vec() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.texts.iter().all(String::is_empty)
     }
 
     /// Where the first complete stop text begins, and which it is.
@@ -57,6 +63,11 @@ impl Stops {
 impl Outlet {
     pub(crate) fn new(stops: Stops) -> Self {
         Self { stops, ..Self::default() }
+    }
+
+    /// One that gives tokens out as soon as it is sure that they stay, even before the rest of their characters has come.
+    pub(crate) fn eager(stops: Stops) -> Self {
+        Self { is_eager: true, ..Self::new(stops) }
     }
 
     /// A token comes whose text, or the first part of it, is pushed next.
@@ -88,7 +99,8 @@ impl Outlet {
     fn give(&mut self, bytes: usize) -> Given {
         let text: String = self.held.drain(..bytes).collect();
         self.given += bytes;
-        let sure = self.logprobs.partition_point(|&(begin, _)| begin < self.given);
+        let waits = !self.is_eager || !self.stops.is_empty();
+        let sure = self.logprobs.partition_point(|&(begin, _)| begin < self.given || !waits);
         let logprobs = self.logprobs.drain(..sure).map(|(_, logprob)| logprob).collect();
         Given { text, logprobs, stopped: None }
     }

@@ -1,6 +1,6 @@
 //! An agent over a model that says what a test wants to hear, in milliseconds. It must not be part of a program.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use engine::{Engine, Limits};
 use harmony::Vocabulary;
@@ -52,8 +52,11 @@ impl Script {
 /// Never: the file is part of the repository.
 #[must_use]
 pub fn vocabulary() -> Vocabulary {
-    let tokenizer = include_bytes!("../../../models/glossa-tiny/tokenizer.json");
-    Vocabulary::from_tokenizer_json(tokenizer).expect("the shipped tokenizer can be read")
+    static SHARED: LazyLock<Vocabulary> = LazyLock::new(|| {
+        let tokenizer = include_bytes!("../../../models/glossa-tiny/tokenizer.json");
+        Vocabulary::from_tokenizer_json(tokenizer).expect("the shipped tokenizer can be read")
+    });
+    SHARED.clone()
 }
 
 /// The shape of a scripted model.

@@ -222,7 +222,7 @@ impl Turn {
             }
             Event::Token(token) => {
                 if self.next.is_none() {
-                    self.on_token(token);
+                    self.on_token(&token);
                 }
                 if self.next.is_some()
                     && let Work::Generating(generation) = &self.work
@@ -325,6 +325,11 @@ impl Turn {
     }
 
     fn finish(&mut self, ending: Ending) {
+        if ending == Ending::Called && self.speaker.kind().is_none() {
+            // Looking for a further call left a beginning of something else.
+            self.sequence.truncate(self.ended_at);
+            self.reader.close();
+        }
         self.cut();
         self.usage.output_tokens = self.output_tokens();
         let (usage, guard, dropped_items) = (self.usage, self.guard, self.dropped_items);

@@ -87,12 +87,16 @@ impl Config {
         let path = |name| layers.path(name, places.home.as_deref());
         let word = |name| layers.text(name).expect("settings with defaults are set");
         let mebibytes = |name| layers.whole(name).map(|count| count << 20);
-        let mut warnings: Vec<String> =
-            layers.unknown_variables.iter().map(|name| format!("{name} is set, but there is no such setting")).collect();
+        let mut warnings: Vec<String> = layers
+            .unknown_variables
+            .iter()
+            .map(|name| format!("{name} is set, but there is no such setting"))
+            .collect();
         let host = address(&word("server.host"))?;
         let (keys, tls) = (path("server.keys"), tls(path("server.tls_certificate"), path("server.tls_key"))?);
         if !host.is_loopback() && keys.is_none() {
-            warnings.push(format!("whoever reaches {host} may use this server and read what it stores; set server.keys"));
+            warnings
+                .push(format!("whoever reaches {host} may use this server and read what it stores; set server.keys"));
         }
         let store_url = layers.text("store.url").unwrap_or_else(|| places.store_url());
         if store_url == "sqlite::memory:" {
@@ -160,7 +164,8 @@ fn layers(arguments: &ServeArguments, places: &Places) -> Result<Layers, Error> 
         (None, Some(_) | None) => {}
     }
     let variables = std::env::vars_os();
-    layers.environment(variables.filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))))?;
+    layers
+        .environment(variables.filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?))))?;
     for (option, name, texts) in arguments.options() {
         layers.option(option, name, texts)?;
     }
@@ -195,7 +200,10 @@ fn settings(layers: &Layers) -> Result<Settings, Error> {
         hosted_tools: if ignores { HostedTools::Ignore } else { HostedTools::Refuse },
         keep_alive: seconds("limits.keep_alive_seconds").unwrap_or_default(),
         request_timeout: seconds("limits.request_seconds"),
-        stored_for: layers.whole("store.ttl_days").filter(|&days| days > 0).map(|days| Duration::from_secs(days * 86_400)),
+        stored_for: layers
+            .whole("store.ttl_days")
+            .filter(|&days| days > 0)
+            .map(|days| Duration::from_secs(days * 86_400)),
         background_workers: layers.whole("limits.background_workers").unwrap_or(1) as usize,
         seal_key: layers.text("store.seal_key").map(|text| seal_key(&text)).transpose()?,
         body_bytes_max: size("limits.body_mib"),
@@ -254,7 +262,8 @@ pub(crate) fn run(arguments: &ConfigArguments) -> Result<(), Error> {
     let layers = layers(&arguments.serve, &places)?;
     let config = Config::new(&layers, &places)?;
     let mut out = std::io::stdout().lock();
-    let home = |path: &Option<PathBuf>| path.as_deref().map_or("none".to_owned(), |path: &Path| path.display().to_string());
+    let home =
+        |path: &Option<PathBuf>| path.as_deref().map_or("none".to_owned(), |path: &Path| path.display().to_string());
     writeln!(out, "# The file is given by --config or GLOSSA_CONFIG, or lies at {}.", home(&places.config))?;
     let mut section = "";
     for setting in SETTINGS {

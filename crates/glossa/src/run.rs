@@ -203,7 +203,7 @@ fn generate(
             Some(Event::PromptRead { done, total }) => {
                 progress.show(arguments.quiet, &format!("reading the prompt: {done} of {total} tokens …"));
             }
-            Some(Event::Guarded(_)) => {}
+            Some(Event::PromptLogprobs(_) | Event::Guarded(_)) => {}
             Some(Event::Token(token)) => {
                 progress.clear();
                 answering.store(true, Ordering::Relaxed);

@@ -125,7 +125,7 @@ impl Vocabulary {
     }
 
     /// The bytes of a token of text; nothing for a control token or an id that holds no token.
-    pub(crate) fn text_bytes(&self, id: u32) -> Option<&[u8]> {
+    pub fn text_bytes(&self, id: u32) -> Option<&[u8]> {
         match self.tables.tokens.kind_of(id) {
             TokenKind::Ordinary | TokenKind::Added => self.token_bytes(id),
             TokenKind::Absent | TokenKind::Control => None,

@@ -1,15 +1,21 @@
 //! What every request can reach. It must not know routes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use agent::Agent;
 use store::Store;
 
 use crate::background::Workers;
 use crate::ids::Ids;
+use crate::keys::Keys;
+use crate::life::Life;
+use crate::listener::ServeError;
+use crate::metrics::Metrics;
 use crate::seal::{self, Sealing};
 use crate::settings::Settings;
 use crate::thoughts::Thoughts;
+use crate::traces::Traces;
+use crate::turns::WatchedAgent;
 
 /// What the server is put together from.
 pub struct Parts {
@@ -21,6 +27,8 @@ pub struct Parts {
     pub models: Vec<String>,
     /// What the operator decided.
     pub settings: Settings,
+    /// API keys; without them, nobody is asked for one.
+    pub keys: Option<Keys>,
 }
 
 /// The server's state; clones share it.
@@ -28,18 +36,33 @@ pub struct Parts {
 pub struct App(Arc<Inner>);
 
 struct Inner {
-    parts: Parts,
+    agent: WatchedAgent,
+    store: Store,
+    models: Vec<String>,
+    settings: Settings,
+    keys: Option<Keys>,
     ids: Ids,
+    life: Life,
+    metrics: Arc<Metrics>,
+    traces: OnceLock<Traces>,
     sealing: Sealing,
     thoughts: Thoughts,
 }
 
 impl App {
     /// A server over these parts.
+    ///
+    /// # Panics
+    /// Without a name for the model.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let (sealing, thoughts) = (Sealing::default(), Thoughts::default());
-        Self(Arc::new(Inner { parts, ids: Ids::default(), sealing, thoughts }))
+        let Parts { agent, store, models, settings, keys } = parts;
+        assert!(!models.is_empty(), "a model has a name");
+        let life = Life::default();
+        let metrics = Metrics::new(agent.clone(), life.clone(), &models[0]);
+        let agent = WatchedAgent::new(agent, Arc::clone(&metrics));
+        let (ids, traces, sealing, thoughts) = <_>::default();
+        Self(Arc::new(Inner { agent, store, models, settings, keys, ids, life, metrics, traces, sealing, thoughts }))
     }
 
     /// Prepares what requests rely on (the sealing key, which other replicas share) and starts what runs without them: background
@@ -52,14 +75,47 @@ impl App {
         Ok(Workers::start(self))
     }
 
-    /// The model's side.
-    pub(crate) fn agent(&self) -> &Agent {
-        &self.0.parts.agent
+    /// Sends a trace of every request to a collector from now on, as `http://127.0.0.1:4318`. Needs tokio's runtime.
+    ///
+    /// # Errors
+    /// When that is no address of a collector.
+    pub fn trace_to(&self, endpoint: &str) -> Result<(), ServeError> {
+        let traces = Traces::start(endpoint, Arc::clone(&self.0.metrics))?;
+        // A second collector is none.
+        let _ = self.0.traces.set(traces);
+        Ok(())
+    }
+
+    /// Whether requests are taken, and how to end that.
+    #[must_use]
+    pub fn life(&self) -> &Life {
+        &self.0.life
+    }
+
+    /// API keys, if there are any.
+    #[must_use]
+    pub fn keys(&self) -> Option<&Keys> {
+        self.0.keys.as_ref()
+    }
+
+    /// The model's side; turns that it begins are noted.
+    pub(crate) fn agent(&self) -> &WatchedAgent {
+        &self.0.agent
+    }
+
+    /// Figures for Prometheus.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The way to a collector of traces, if there is one.
+    pub(crate) fn traces(&self) -> Option<&Traces> {
+        self.0.traces.get()
     }
 
     /// What outlives a request.
     pub(crate) fn store(&self) -> &Store {
-        &self.0.parts.store
+        &self.0.store
     }
 
     /// Makes names for new objects.
@@ -69,12 +125,17 @@ impl App {
 
     /// Names that the model answers to; the first is what it calls itself.
     pub(crate) fn models(&self) -> &[String] {
-        &self.0.parts.models
+        &self.0.models
     }
 
     /// What the operator decided.
     pub(crate) fn settings(&self) -> &Settings {
-        &self.0.parts.settings
+        &self.0.settings
+    }
+
+    /// How tokens are chosen where a request does not say.
+    pub(crate) fn sampling(&self) -> engine::Sampling {
+        engine::Sampling { temperature: self.settings().default_temperature, ..engine::Sampling::default() }
     }
 
     /// The key that seals what clients carry for us.
@@ -90,6 +151,6 @@ impl App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("App").field("models", &self.0.parts.models).finish_non_exhaustive()
+        formatter.debug_struct("App").field("models", &self.0.models).finish_non_exhaustive()
     }
 }

@@ -102,7 +102,8 @@ pub(crate) async fn cancel(app: &App, caller: &Caller, id: &str) -> Result<Value
     let owner = &caller.owner;
     let Versioned { stored, .. } = Stored::need(app, owner, id).await?;
     if !stored.is_background() {
-        let message = "only a response made with background: true can be cancelled; close the connection to end another one";
+        let message =
+            "only a response made with background: true can be cancelled; close the connection to end another one";
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_request_error", Some("not_background"), message));
     }
     if stored.has_ended() {
@@ -179,13 +180,7 @@ async fn ended(app: &App, owner: &str, stored: &Stored) {
 }
 
 /// A response to this request that has not begun.
-pub(crate) fn projection(
-    app: &App,
-    caller: &Caller,
-    create: &CreateResponse,
-    id: &str,
-    created_at: i64,
-) -> Projection {
+pub(crate) fn projection(app: &App, caller: &Caller, create: &CreateResponse, id: &str, created_at: i64) -> Projection {
     let settings = app.settings();
     let defaults = Defaults {
         model: app.models().first().map_or("", String::as_str),

@@ -146,7 +146,9 @@ fn cut(text: &str, letters_max: usize) -> String {
 fn letters(content: &Value) -> usize {
     match content {
         Value::String(text) => text.chars().count(),
-        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).map(|text| text.chars().count()).sum(),
+        Value::Array(parts) => {
+            parts.iter().filter_map(|part| part["text"].as_str()).map(|text| text.chars().count()).sum()
+        }
         _ => 0,
     }
 }

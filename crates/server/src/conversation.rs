@@ -183,7 +183,11 @@ pub(crate) async fn release(app: &App, owner: &str, conversation: &str, response
         Ok(())
     });
     if let Err(error) = given.await {
-        tracing::warn!(conversation, message = error.message, "a conversation could not be given back; its claim runs out");
+        tracing::warn!(
+            conversation,
+            message = error.message,
+            "a conversation could not be given back; its claim runs out"
+        );
     }
 }
 
@@ -213,7 +217,8 @@ async fn mark(
         if !free {
             return Err(locked());
         }
-        conversation.turn = Some(TurnClaim { response: response.to_owned(), until: seconds.map(|seconds| now + seconds) });
+        conversation.turn =
+            Some(TurnClaim { response: response.to_owned(), until: seconds.map(|seconds| now + seconds) });
         Ok(())
     });
     marked.await.map(|_| ())
@@ -221,12 +226,8 @@ async fn mark(
 
 fn locked() -> ApiError {
     let message = "another response is being made in this conversation; try again when it has ended";
-    let locked = ApiError::new(
-        axum::http::StatusCode::CONFLICT,
-        "invalid_request_error",
-        Some("conversation_locked"),
-        message,
-    );
+    let locked =
+        ApiError::new(axum::http::StatusCode::CONFLICT, "invalid_request_error", Some("conversation_locked"), message);
     ApiError { param: Some("conversation".to_owned()), retry_after: Some(1), ..locked }
 }
 

@@ -73,6 +73,28 @@ impl ApiError {
         Self { status, kind, code, param: None, message: message.into(), retry_after: None }
     }
 
+    /// The same about a request whose conversation has another name than the Responses API's.
+    pub(crate) fn about(self, conversation: &str) -> Self {
+        let param = self.param.map(|param| if param == "input" { conversation.to_owned() } else { param });
+        Self { param, ..self }
+    }
+
+    /// Anthropic's envelope.
+    pub(crate) fn anthropic_body(&self) -> Value {
+        let kind = match self.status.as_u16() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            503 => "overloaded_error",
+            504 => "timeout_error",
+            400..=499 => "invalid_request_error",
+            _ => "api_error",
+        };
+        json!({ "type": "error", "error": { "type": kind, "message": self.message } })
+    }
+
     /// OpenAI's envelope.
     pub(crate) fn body(&self) -> Value {
         let Self { status: _, kind, code, param, message, retry_after: _ } = self;
@@ -87,8 +109,18 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response.extensions_mut().insert(self);
         response
     }
+}
+
+/// A refusal as Anthropic's clients read it; any other answer as it is. For everything that answers under `/v1/messages`.
+pub(crate) async fn for_anthropic(response: Response) -> Response {
+    let Some(error) = response.extensions().get::<ApiError>() else { return response };
+    let body = error.anthropic_body().to_string();
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, body.into())
 }
 
 impl From<store::Error> for ApiError {
@@ -97,7 +129,8 @@ impl From<store::Error> for ApiError {
         let refused = |status, code| Self::new(status, "invalid_request_error", Some(code), error.to_string());
         match &error {
             Error::Full { .. } => {
-                let full = "the server's store is full; delete what is not needed any more, or ask its operator for room";
+                let full =
+                    "the server's store is full; delete what is not needed any more, or ask its operator for room";
                 Self { code: Some("store_full"), ..Self::overloaded(full) }
             }
             Error::Invalid { .. } => refused(StatusCode::BAD_REQUEST, "invalid_value"),

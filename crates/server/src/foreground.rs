@@ -16,6 +16,7 @@ use crate::lower::responses::{Lowered, turn_request};
 use crate::project::responses::{Projection, error_event};
 use crate::stored::unix_seconds;
 use crate::thoughts;
+use crate::turns::Turn;
 use crate::wire::responses::CreateResponse;
 
 /// A response being made.
@@ -25,7 +26,7 @@ pub(crate) struct Foreground {
     create: CreateResponse,
     input: Vec<HistoryItem>,
     projection: Projection,
-    turn: agent::Turn,
+    turn: Turn,
     is_begun: bool,
     failure: Option<ApiError>,
     /// Held until what was said is in the conversation.

@@ -27,11 +27,7 @@ impl Pen {
 }
 
 /// An answer of events. `sign_of_life` is sent whenever nothing else was for as long as `silence`.
-pub(crate) fn answer<Writing>(
-    silence: Duration,
-    sign_of_life: Bytes,
-    write: impl FnOnce(Pen) -> Writing,
-) -> Response
+pub(crate) fn answer<Writing>(silence: Duration, sign_of_life: Bytes, write: impl FnOnce(Pen) -> Writing) -> Response
 where
     Writing: Future<Output = ()> + Send + 'static,
 {

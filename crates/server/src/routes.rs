@@ -1,21 +1,52 @@
 //! Which path leads where. It must not know what is done there.
 
+mod chat;
 mod compact;
+mod completions;
 mod conversations;
+mod generate;
+mod health;
+mod messages;
+mod models;
 mod responses;
+mod stored_chat;
 mod stored_responses;
+mod tokenize;
 mod websocket;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::front;
 
-/// The whole API, without what stands before it (keys, limits, logs).
+/// The whole API: every path under `/v1`, and without it for base addresses that lack it.
 pub fn router(app: App) -> Router {
-    let api = Router::new().merge(stored_responses::routes()).merge(conversations::routes()).merge(compact::routes()).merge(responses::routes()).merge(websocket::routes());
-    Router::new().nest("/v1", api.clone()).merge(api).fallback(unknown).with_state(app)
+    let api = Router::new()
+        .merge(responses::routes())
+        .merge(stored_responses::routes())
+        .merge(conversations::routes())
+        .merge(compact::routes())
+        .merge(chat::routes())
+        .merge(stored_chat::routes())
+        .merge(completions::routes())
+        .merge(generate::routes())
+        .merge(messages::routes())
+        .merge(models::routes())
+        .merge(tokenize::routes())
+        .merge(health::routes())
+        .merge(websocket::routes());
+    Router::new()
+        .nest("/v1", api.clone())
+        .merge(api)
+        .fallback(unknown)
+        .method_not_allowed_fallback(front::wrong_method)
+        .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))
+        .layer(from_fn_with_state(app.clone(), front::front))
+        .with_state(app)
 }
 
 async fn unknown(method: Method, uri: Uri) -> ApiError {

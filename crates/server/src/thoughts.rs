@@ -65,7 +65,11 @@ pub(crate) async fn find(app: &App, caller: &Caller, call_id: &str) -> Option<Ve
         None => match found(app.store().get(KIND, &caller.owner, call_id).await) {
             Ok(record) => record?.body.into(),
             Err(error) => {
-                tracing::warn!(message = error.message, call_id, "thoughts could not be looked up; the turn goes on without");
+                tracing::warn!(
+                    message = error.message,
+                    call_id,
+                    "thoughts could not be looked up; the turn goes on without"
+                );
                 return None;
             }
         },

@@ -74,7 +74,7 @@ impl<'a> Player<'a> {
                 Event::Guarded(_) => {}
                 Event::Token(token) => tokens.push(token.id),
                 Event::Failed(error) => return Err(error.into()),
-                Event::PromptRead { .. } | Event::Finished(_) => {}
+                Event::PromptRead { .. } | Event::PromptLogprobs(_) | Event::Finished(_) => {}
             }
         }
         Ok(tokens)

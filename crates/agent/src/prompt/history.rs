@@ -7,11 +7,9 @@ use harmony::{Conversation, DeveloperContent, Message, Renderer, Role};
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::item::{Call, CallKind, Item, Part, Phase, Said};
+use crate::policy::channel_of;
 use crate::replay;
 use crate::request::{ReasoningContext, TurnRequest};
-
-/// Namespaces whose tools the model was trained to call while it thinks.
-const THINKING_NAMESPACES: [&str; 4] = ["browser", "container", "python", "repo_browser"];
 
 /// An item's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +55,7 @@ pub(super) fn pieces(renderer: &Renderer, envelope: &Envelope, request: &TurnReq
                 let verbatim = said.tokens.as_deref().filter(|tokens| replay::is_sound(envelope, tokens));
                 if let Part::Call(call) = &said.part {
                     let channel = verbatim.and_then(|tokens| replay::channel(envelope, tokens));
-                    let channel = channel.unwrap_or_else(|| channel_of(call).to_owned());
+                    let channel = channel.unwrap_or_else(|| channel_of(&call.tool, request).to_owned());
                     calls.insert(&call.id, (call, channel, unit));
                 }
                 match (said, verbatim) {
@@ -67,7 +65,7 @@ pub(super) fn pieces(renderer: &Renderer, envelope: &Envelope, request: &TurnReq
                         replay::append(envelope, tokens, &mut message);
                         message
                     }
-                    (said, None) => render(message(&said.part))?,
+                    (said, None) => render(message(&said.part, request))?,
                 }
             }
         };
@@ -158,23 +156,19 @@ fn at(index: usize, error: harmony::Error) -> harmony::Error {
     }
 }
 
-fn message(part: &Part) -> Message {
+fn message(part: &Part, request: &TurnRequest) -> Message {
     let said = |text: &str, channel: &str| Message::new(Role::Assistant, text).with_channel(channel);
     match part {
         Part::Reasoning(text) => said(text, "analysis"),
         Part::Message { phase: Phase::Commentary, text } => said(text, "commentary"),
         Part::Message { phase: Phase::Final, text } => said(text, "final"),
         Part::Call(call) => {
-            let kind = match (call.kind, channel_of(call)) {
+            let channel = channel_of(&call.tool, request);
+            let kind = match (call.kind, channel) {
                 (CallKind::Function, "commentary") => "<|constrain|>json",
                 (CallKind::Function | CallKind::Custom, _) => "code",
             };
-            said(&call.input, channel_of(call)).with_recipient(call.tool.to_string()).with_content_type(kind)
+            said(&call.input, channel).with_recipient(call.tool.to_string()).with_content_type(kind)
         }
     }
-}
-
-/// The channel on which the model would have made a call.
-fn channel_of(call: &Call) -> &'static str {
-    if THINKING_NAMESPACES.contains(&call.tool.namespace.as_str()) { "analysis" } else { "commentary" }
 }

@@ -8,14 +8,18 @@ use crate::agent::Agent;
 use crate::event::{Ending, TokenLogprob};
 use crate::item::{Part, Phase};
 use crate::policy::Kind;
+use crate::raw::told;
 use crate::reader::Read;
 use crate::replay;
 use crate::speaker::Over;
 
 impl Turn {
     /// Takes a token that the model has said.
-    pub(super) fn on_token(&mut self, token: Sampled) {
-        let logprob = self.request.top_logprobs.map(|_| self.logprob(token.id, &token));
+    pub(super) fn on_token(&mut self, token: &Sampled) {
+        let vocabulary = self.agent.vocabulary();
+        // A control token has no part in a text.
+        let is_text = vocabulary.special_name(token.id).is_none();
+        let logprob = self.request.top_logprobs.filter(|_| is_text).map(|_| told(vocabulary, token));
         self.take(token.id, logprob, false);
     }
 
@@ -35,10 +39,11 @@ impl Turn {
         if was_between && !self.reader.is_between() {
             self.message_at = self.sequence.len();
         }
-        if let Some(logprob) = logprob.filter(|logprob| had_started && !logprob.bytes.is_empty()) {
+        if let Some(logprob) = logprob.filter(|_| had_started) {
             self.speaker.token(logprob);
         }
         for read in reads {
+            debug_assert!(!is_forced || read != Read::Astray, "what is forced fits where it is forced");
             self.on_read(read, is_forced);
             if self.next.is_some() {
                 break;
@@ -148,6 +153,7 @@ impl Turn {
             return self.give_up_calls();
         }
         self.sequence.truncate(self.ended_at);
+        self.reader.close();
         if self.steers >= STEERS_MAX {
             return self.steer_behind();
         }
@@ -215,17 +221,5 @@ impl Turn {
         if self.speaker.kind() == Some(&Kind::Thought) {
             self.usage.reasoning_tokens += self.reader.content_tokens();
         }
-    }
-
-    fn logprob(&self, id: u32, token: &Sampled) -> TokenLogprob {
-        let vocabulary = self.agent.vocabulary();
-        // A control token has no part in a text.
-        let bytes = |id| match vocabulary.special_name(id) {
-            Some(_) => Vec::new(),
-            None => vocabulary.token_bytes(id).unwrap_or("\u{FFFD}".as_bytes()).to_vec(),
-        };
-        let all = |id| vocabulary.token_bytes(id).unwrap_or_default().to_vec();
-        let top = token.top.iter().map(|&(id, logprob)| (all(id), logprob)).collect();
-        TokenLogprob { id, bytes: bytes(id), logprob: token.logprob, top }
     }
 }

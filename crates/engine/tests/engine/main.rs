@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says where")]
 
 mod cancelling;
+mod draining;
 mod limits;
+mod logprobs;
+mod polling;
 mod prefixes;
 mod prompt;
 mod settings;

@@ -10,7 +10,7 @@ use synth::{Layout, Shape, Writer};
 
 use crate::watched::{Gate, config, job, limits, read, watched};
 
-fn model() -> Box<dyn Model> {
+pub(crate) fn model() -> Box<dyn Model> {
     let folder = tempfile::tempdir().unwrap();
     let written = Writer::new(Shape::tiny()).layout(Layout::HuggingFace { shards: 1 }).write(folder.path()).unwrap();
     let device = Device::Cpu { isa: IsaKind::best(), threads: 2 };

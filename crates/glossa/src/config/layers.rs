@@ -49,8 +49,9 @@ impl Layers {
                 let name = format!("{}.{}", section.get_ref(), key.get_ref());
                 let at = key.span().start;
                 let setting = Setting::named(&name).ok_or_else(|| wrong(at, unknown(&name)))?;
-                let texts = texts(value.get_ref())
-                    .ok_or_else(|| wrong(at, format!("{name}: expected a text, a number, true, false or a list of texts")))?;
+                let texts = texts(value.get_ref()).ok_or_else(|| {
+                    wrong(at, format!("{name}: expected a text, a number, true, false or a list of texts"))
+                })?;
                 let source = format!("{}:{}", path.display(), line(at));
                 self.take(setting, texts, source)?;
             }
@@ -109,7 +110,9 @@ impl Layers {
     /// The value in force and where it came from.
     pub(crate) fn value(&self, setting: &'static Setting) -> Value {
         let given = self.values.get(setting.name).filter(|value| value.texts.iter().any(|text| !text.is_empty()));
-        given.cloned().unwrap_or_else(|| Value { texts: vec![setting.default.to_owned()], source: "default".to_owned() })
+        given
+            .cloned()
+            .unwrap_or_else(|| Value { texts: vec![setting.default.to_owned()], source: "default".to_owned() })
     }
 
     /// A setting as text, where it is set.
@@ -180,11 +183,18 @@ mod tests {
         assert_eq!(value(&layers, "server.port"), Value { texts: vec!["8080".into()], source: "default".into() });
         layers.toml(Path::new("g.toml"), FILE).unwrap();
         assert_eq!(value(&layers, "server.port"), Value { texts: vec!["1".into()], source: "g.toml:2".into() });
-        assert_eq!((layers.list("model.aliases"), layers.text("model.date").unwrap()), (vec!["a".into(), "b".into()], "2025-06-28".into()));
-        let variables = [("GLOSSA_SERVER_PORT", "2"), ("GLOSSA_MODEL_ALIASES", "c, d"), ("GLOSSA_PROT", "3"), ("HOME", "/")];
+        assert_eq!(
+            (layers.list("model.aliases"), layers.text("model.date").unwrap()),
+            (vec!["a".into(), "b".into()], "2025-06-28".into())
+        );
+        let variables =
+            [("GLOSSA_SERVER_PORT", "2"), ("GLOSSA_MODEL_ALIASES", "c, d"), ("GLOSSA_PROT", "3"), ("HOME", "/")];
         layers.environment(variables.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
         assert_eq!(value(&layers, "server.port").source, "GLOSSA_SERVER_PORT");
-        assert_eq!((layers.list("model.aliases"), &layers.unknown_variables[..]), (vec!["c".into(), "d".into()], &["GLOSSA_PROT".to_owned()][..]));
+        assert_eq!(
+            (layers.list("model.aliases"), &layers.unknown_variables[..]),
+            (vec!["c".into(), "d".into()], &["GLOSSA_PROT".to_owned()][..])
+        );
         layers.option("port", "server.port", vec!["3".into()]).unwrap();
         assert_eq!((layers.whole("server.port"), value(&layers, "server.port").source), (Some(3), "--port".into()));
         layers.option("set", "server.port", vec![String::new()]).unwrap();

@@ -49,5 +49,8 @@ fn what_contradicts_itself_is_refused() {
 #[test]
 fn secrets_are_not_shown_and_home_is_found() {
     assert_eq!(masked("postgres://me:hush@host/db"), "\"***\"");
-    assert_eq!(config(&[("server.keys", "~/keys.toml")]).unwrap().keys.unwrap(), std::path::Path::new("/home/me/keys.toml"));
+    assert_eq!(
+        config(&[("server.keys", "~/keys.toml")]).unwrap().keys.unwrap(),
+        std::path::Path::new("/home/me/keys.toml")
+    );
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::time::Duration;
 
-use agent::{Ending, Opening, Outcome, Part, Said, Turn, TurnEvent};
+use agent::{Ending, Opening, Outcome, Part, Said, TurnEvent};
 use serde_json::Value;
 use store::{Lease, Renewed, Replaced, job_channel};
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ use crate::lower::responses::{Lowered, turn_request};
 use crate::project::responses::Projection;
 use crate::stored::{KIND, Stored, Versioned};
 use crate::thoughts;
+use crate::turns::Turn;
 use crate::wire::responses::CreateResponse;
 
 /// Attempts that may break off, by a crash or a lost machine, before a response fails.
@@ -232,7 +233,8 @@ impl Attempt<'_> {
                 return conclude(app, lease, self.stored, version, &self.recorded, End::Cancelled).await;
             }
             Some(Break::Differs) => {
-                let message = "it broke off, and the second attempt did not say what the first had said already; ask again";
+                let message =
+                    "it broke off, and the second attempt did not say what the first had said already; ask again";
                 let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
                 let error = ApiError::new(status, "server_error", Some("not_resumable"), message);
                 return conclude(app, lease, self.stored, version, &self.recorded, End::Failed(error)).await;

@@ -57,7 +57,9 @@ pub(crate) fn conclude(stored: &mut Stored, events: &[String], end: End) {
     let (kind, status, error) = match &end {
         // No event is meant for this; clients know this one as an end, and the status says which.
         End::Cancelled => ("response.incomplete", "cancelled", Value::Null),
-        End::Failed(error) => ("response.failed", "failed", json!({ "code": "server_error", "message": error.message })),
+        End::Failed(error) => {
+            ("response.failed", "failed", json!({ "code": "server_error", "message": error.message }))
+        }
     };
     let response = stored.response.as_object_mut();
     let empty = &mut Map::new();
@@ -81,10 +83,12 @@ pub(crate) fn same(first: &str, second: &str) -> bool {
     if first == second {
         return true;
     }
-    let read = |event: &str| serde_json::from_str(event).map(|mut event: Value| {
-        strip(&mut event);
-        event
-    });
+    let read = |event: &str| {
+        serde_json::from_str(event).map(|mut event: Value| {
+            strip(&mut event);
+            event
+        })
+    };
     matches!((read(first), read(second)), (Ok(first), Ok(second)) if first == second)
 }
 

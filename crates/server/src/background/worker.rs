@@ -72,9 +72,15 @@ async fn see_through(app: &App, lease: Lease, stopped: &watch::Receiver<bool>) {
     match attempt.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(response = id, message = error.message, "a background response broke off; it is tried again");
+            tracing::warn!(
+                response = id,
+                message = error.message,
+                "a background response broke off; it is tried again"
+            );
         }
-        Err(error) => tracing::error!(response = id, %error, "a background response broke off by a fault; it is tried again"),
+        Err(error) => {
+            tracing::error!(response = id, %error, "a background response broke off by a fault; it is tried again")
+        }
     }
 }
 

@@ -220,7 +220,9 @@ fn check_outputs(pieces: &[Piece]) -> Result<(), ApiError> {
             }
             Meaning::Output { call_id, .. } if !calls.contains(call_id) => {
                 let path = format!("{}.call_id", piece.path);
-                let message = format!("{path}: no call {call_id:?} comes before its output; send the call too, or leave the output out");
+                let message = format!(
+                    "{path}: no call {call_id:?} comes before its output; send the call too, or leave the output out"
+                );
                 return Err(ApiError { code: Some("unknown_call_id"), ..ApiError::invalid(path, message) });
             }
             _ => {}

@@ -117,27 +117,24 @@ pub(crate) fn tenant(caller: &Caller, salt: Option<&str>) -> Vec<u8> {
 /// The system prompt: the request's own, then what developers said before everything, then one line on the length. The model was not
 /// trained for verbosity by any other means.
 fn instruct(own: Option<&str>, before: Vec<String>, verbosity: Option<Verbosity>) -> Option<String> {
-    let length = match verbosity {
-        None | Some(Verbosity::Medium) => None,
-        Some(Verbosity::Low) => Some("Keep your answers short."),
-        Some(Verbosity::High) => Some("Answer at length and in detail."),
-    };
+    let length = length_line(verbosity);
     let own = own.filter(|text| !text.is_empty()).map(str::to_owned);
     let parts: Vec<String> = own.into_iter().chain(before).chain(length.map(str::to_owned)).collect();
     (!parts.is_empty()).then(|| parts.join("\n\n"))
 }
 
+/// How the model is told how long its answers should be.
+pub(crate) fn length_line(verbosity: Option<Verbosity>) -> Option<&'static str> {
+    match verbosity {
+        None | Some(Verbosity::Medium) => None,
+        Some(Verbosity::Low) => Some("Keep your answers short."),
+        Some(Verbosity::High) => Some("Answer at length and in detail."),
+    }
+}
+
 fn sampling_of(sampling: &Sampling, default_temperature: f32) -> engine::Sampling {
-    let Sampling {
-        temperature,
-        top_p,
-        top_k,
-        min_p,
-        presence_penalty,
-        frequency_penalty,
-        repetition_penalty,
-        seed,
-    } = sampling;
+    let Sampling { temperature, top_p, top_k, min_p, presence_penalty, frequency_penalty, repetition_penalty, seed } =
+        sampling;
     let number = |value: &Option<f64>, default: f32| value.map_or(default, |value| value as f32);
     engine::Sampling {
         temperature: number(temperature, default_temperature),
@@ -154,6 +151,6 @@ fn sampling_of(sampling: &Sampling, default_temperature: f32) -> engine::Samplin
 }
 
 /// Another number each time.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(())
 }

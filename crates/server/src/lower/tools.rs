@@ -72,7 +72,9 @@ fn find(chosen: &Chosen, tools: &[Tool]) -> Result<Vec<ToolName>, ApiError> {
     if found.is_empty() {
         let given: Vec<String> = tools.iter().map(|tool| tool.name.name.clone()).collect();
         let given = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
-        let message = format!("{path}.name: {kind} {name:?} is not among the tools given ({given}); add it, or choose one of them");
+        let message = format!(
+            "{path}.name: {kind} {name:?} is not among the tools given ({given}); add it, or choose one of them"
+        );
         let refused = ApiError::invalid(format!("{path}.name"), message);
         return Err(ApiError { code: Some("unknown_tool"), ..refused });
     }

@@ -37,7 +37,10 @@ impl Include {
     pub(crate) fn read(query: &Query) -> Result<Self, ApiError> {
         if let Some(name) = query.all("include").find(|name| !KNOWN.contains(name)) {
             let name: String = name.chars().take(60).collect();
-            return Err(ApiError::invalid("include", format!("include is {name:?}: expected one of {}", KNOWN.join(", "))));
+            return Err(ApiError::invalid(
+                "include",
+                format!("include is {name:?}: expected one of {}", KNOWN.join(", ")),
+            ));
         }
         Ok(Self { encrypted_reasoning: query.all("include").any(|name| name == ENCRYPTED_REASONING) })
     }
@@ -46,7 +49,8 @@ impl Include {
     pub(crate) fn shown(self, app: &App, caller: &Caller, item: HistoryItem) -> Value {
         let is_reasoning = item.kind() == "reasoning";
         let is_sealed = item.value["encrypted_content"].is_string();
-        let sealed = (is_reasoning && self.encrypted_reasoning && !is_sealed).then(|| sealed::reasoning(app, caller, &item));
+        let sealed =
+            (is_reasoning && self.encrypted_reasoning && !is_sealed).then(|| sealed::reasoning(app, caller, &item));
         let HistoryItem { mut value, tokens: _ } = item;
         if let Some(sealed) = sealed {
             value["encrypted_content"] = sealed.into();

@@ -13,5 +13,8 @@ pub(crate) fn object(data: Vec<Value>, has_more: bool) -> Value {
 
 /// A page was to begin behind something that is not in the list.
 pub(crate) fn unknown_after(after: &str) -> ApiError {
-    ApiError::invalid("after", format!("after is {after:?}, which is not in the list; give the id of one of its entries"))
+    ApiError::invalid(
+        "after",
+        format!("after is {after:?}, which is not in the list; give the id of one of its entries"),
+    )
 }

@@ -21,7 +21,9 @@ pub(crate) fn resource(mut value: Value) -> Value {
 fn content(content: Value, is_said: bool) -> Value {
     let parts = match content {
         Value::Array(parts) => parts,
-        Value::String(text) => vec![json!({ "type": if is_said { "output_text" } else { "input_text" }, "text": text })],
+        Value::String(text) => {
+            vec![json!({ "type": if is_said { "output_text" } else { "input_text" }, "text": text })]
+        }
         other => return other,
     };
     parts.into_iter().map(part).collect()
@@ -53,11 +55,16 @@ mod tests {
     fn what_was_left_out_is_put_in() {
         let user = json!({ "id": "msg_1", "type": "message", "role": "user", "content": "hi" });
         let parts = json!([{ "type": "input_text", "text": "hi" }]);
-        let shown = json!({ "id": "msg_1", "type": "message", "role": "user", "content": parts, "status": "completed" });
+        let shown =
+            json!({ "id": "msg_1", "type": "message", "role": "user", "content": parts, "status": "completed" });
         assert_eq!(resource(user), shown);
         assert_eq!(resource(shown.clone()), shown);
-        let said = resource(json!({ "type": "message", "role": "assistant", "content": "yes", "status": "incomplete" }));
-        assert_eq!(said["content"], json!([{ "type": "output_text", "text": "yes", "annotations": [], "logprobs": [] }]));
+        let said =
+            resource(json!({ "type": "message", "role": "assistant", "content": "yes", "status": "incomplete" }));
+        assert_eq!(
+            said["content"],
+            json!([{ "type": "output_text", "text": "yes", "annotations": [], "logprobs": [] }])
+        );
         assert_eq!(said["status"], "incomplete");
         assert_eq!(resource(json!({ "type": "reasoning" })), json!({ "type": "reasoning", "summary": [] }));
     }

@@ -17,8 +17,8 @@ use crate::lower::sealed::Thought;
 use crate::wire::responses::{CreateResponse, Summary};
 use event::{Emitter, EventKind};
 
-pub(crate) use head::ResponseHead;
 pub(crate) use head::Defaults;
+pub(crate) use head::ResponseHead;
 pub(crate) use hosted::Hosted;
 pub(crate) use names::{item_names, response_of};
 
@@ -361,7 +361,8 @@ impl Projection {
             Ending::Answered | Ending::Called | Ending::StopText(_) => Status::Completed,
             Ending::OutputTokens | Ending::Context | Ending::Memory => Status::Incomplete,
             Ending::Deadline => {
-                let message = "the time that a response may take was over; ask for less, or let the operator allow more";
+                let message =
+                    "the time that a response may take was over; ask for less, or let the operator allow more";
                 Status::Failed { code: "server_error", message: message.to_owned() }
             }
             Ending::Cancelled => Status::Cancelled,

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 
-use agent::{Effort, Ending, Item, Part, Phase, ToolChoice, Truncation, Turn, TurnEvent, TurnRequest, Usage};
+use agent::{Effort, Ending, Item, Part, Phase, ToolChoice, Truncation, TurnEvent, TurnRequest, Usage};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
@@ -17,6 +17,7 @@ use crate::json_body::JsonBody;
 use crate::lower::responses::{Lowered, turn_request};
 use crate::project::responses::usage_value;
 use crate::stored::unix_seconds;
+use crate::turns::Turn;
 use crate::wire::responses::CreateResponse;
 
 /// What may be asked for here; the rest of what creates a response says nothing about a note.

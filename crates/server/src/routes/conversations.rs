@@ -1,8 +1,8 @@
 //! Conversations and their items. It must not know how responses are made.
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
-use axum::Router;
 use serde_json::{Map, Value, json};
 use store::Page;
 

@@ -1,9 +1,9 @@
 //! Responses that are kept: retrieve, stream again, cancel, delete, list the input. It must not know how they are made.
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Router;
 use serde_json::{Value, json};
 use store::Order;
 
@@ -40,7 +40,8 @@ async fn retrieve(
     let Versioned { stored, .. } = Stored::need(&app, &caller.owner, &id).await?;
     if stream {
         if !stored.is_background() {
-            let message = format!("response {id:?} has no stream: only those made with background: true can be streamed again");
+            let message =
+                format!("response {id:?} has no stream: only those made with background: true can be streamed again");
             return Err(ApiError::invalid("stream", message));
         }
         return Ok(follow::stream(&app, &caller.owner, &id, after.unwrap_or(-1)));

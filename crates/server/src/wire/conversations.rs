@@ -58,7 +58,8 @@ fn read_list(at: At<'_>) -> Result<Vec<InputItem>, ApiError> {
     let path = at.path.clone();
     let items = at.array()?;
     if items.len() > ITEMS_MAX {
-        let message = format!("{path} has {} entries: expected at most {ITEMS_MAX}; add them in several requests", items.len());
+        let message =
+            format!("{path} has {} entries: expected at most {ITEMS_MAX}; add them in several requests", items.len());
         return Err(ApiError::invalid(path, message));
     }
     items.map(InputItem::read).collect()

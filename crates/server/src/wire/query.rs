@@ -58,6 +58,13 @@ impl Query {
         self.pairs.iter().filter(move |(key, _)| base(key) == name).map(|(_, value)| value.as_str())
     }
 
+    /// Pairs of names and values, as `name[a]=b&name[c]=d`.
+    pub(crate) fn pairs(&self, name: &'static str) -> Vec<(String, String)> {
+        self.asked.borrow_mut().push(name);
+        let inner = |key: &str| key.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']').map(str::to_owned);
+        self.pairs.iter().filter_map(|(key, value)| Some((inner(key)?, value.clone()))).collect()
+    }
+
     /// A parameter that is an integer in a range, both ends included.
     pub(crate) fn integer(&self, name: &'static str, least: i64, most: i64) -> Result<Option<i64>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
@@ -129,7 +136,8 @@ mod tests {
 
     #[test]
     fn lists_come_in_several_spellings_and_strangers_are_refused() {
-        let query = query(&[("include[]", "a"), ("include", "b"), ("include[1]", "c"), ("beta", "true"), ("colour", "red")]);
+        let query =
+            query(&[("include[]", "a"), ("include", "b"), ("include[1]", "c"), ("beta", "true"), ("colour", "red")]);
         assert_eq!(query.all("include").collect::<Vec<_>>(), ["a", "b", "c"]);
         let refused = query.finish().unwrap_err();
         assert_eq!((refused.param.as_deref(), refused.code), (Some("colour"), Some("unknown_parameter")));

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use conversation::InputItem;
 pub(crate) use item::{Meaning, Role};
-pub(crate) use reasoning::{Reasoning, Summary};
+pub(crate) use reasoning::{EFFORTS, Reasoning, Summary};
 pub(crate) use sampling::Sampling;
 pub(crate) use text::{Text, Verbosity};
 pub(crate) use tool::{CallerTool, ToolEntry};
@@ -213,7 +213,11 @@ impl Include {
                 "file_search_call.results" => include.search_results = true,
                 // The model has no pictures in its input, so there are never any to be left out.
                 "message.input_image.image_url" | "computer_call_output.output.image_url" => {}
-                _ => return Err(element.expected("a name of something that a response can include, such as \"reasoning.encrypted_content\"")),
+                _ => {
+                    return Err(element.expected(
+                        "a name of something that a response can include, such as \"reasoning.encrypted_content\"",
+                    ));
+                }
             }
         }
         Ok(include)
@@ -222,7 +226,8 @@ impl Include {
 
 impl Cache {
     fn read(fields: &Fields<'_>) -> Result<Self, ApiError> {
-        let retentions = [("in_memory", Retention::InMemory), ("in-memory", Retention::InMemory), ("24h", Retention::Day)];
+        let retentions =
+            [("in_memory", Retention::InMemory), ("in-memory", Retention::InMemory), ("24h", Retention::Day)];
         Ok(Self {
             key: fields.optional("prompt_cache_key", At::string)?,
             salt: fields.optional("cache_salt", At::string)?,
@@ -237,7 +242,10 @@ fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), ApiError> {
     let unsupported = [
         ("prompt", "prompt templates are not kept here; send what the template says as instructions and input"),
         ("moderation", "there is no moderation model here; leave moderation out"),
-        ("context_management", "conversations are not compacted on their own; call /v1/responses/compact, or set truncation to auto"),
+        (
+            "context_management",
+            "conversations are not compacted on their own; call /v1/responses/compact, or set truncation to auto",
+        ),
     ];
     for (name, message) in unsupported {
         if fields.get(name).is_some() {
@@ -291,7 +299,10 @@ pub(crate) fn read_metadata(at: At<'_>) -> Result<Map<String, Value>, ApiError> 
     for (key, value) in pairs {
         let element = At { value, path: format!("{}.{key}", at.path) };
         if key.chars().count() > METADATA_KEY_LETTERS_MAX {
-            return refused(at.path, format!("has a key with more than {METADATA_KEY_LETTERS_MAX} letters; shorten it"));
+            return refused(
+                at.path,
+                format!("has a key with more than {METADATA_KEY_LETTERS_MAX} letters; shorten it"),
+            );
         }
         if element.str()?.chars().count() > METADATA_VALUE_LETTERS_MAX {
             return refused(element.path, format!("has more than {METADATA_VALUE_LETTERS_MAX} letters; shorten it"));

@@ -65,8 +65,17 @@ fn check_keyword(keyword: &str, at: &At<'_>, depth: usize) -> Result<(), ApiErro
         }
         // Before 2020 an array here meant what `prefixItems` means now.
         "items" if at.value.is_array() => check_each(at, depth),
-        "items" | "additionalProperties" | "additionalItems" | "not" | "if" | "then" | "else" | "contains"
-        | "propertyNames" | "unevaluatedItems" | "unevaluatedProperties" => check(at, depth),
+        "items"
+        | "additionalProperties"
+        | "additionalItems"
+        | "not"
+        | "if"
+        | "then"
+        | "else"
+        | "contains"
+        | "propertyNames"
+        | "unevaluatedItems"
+        | "unevaluatedProperties" => check(at, depth),
         "required" => {
             let names = at.value.as_array().filter(|names| names.iter().all(Value::is_string));
             names.map(|_| ()).ok_or_else(|| refused(at, "an array of names"))
@@ -80,9 +89,7 @@ fn check_keyword(keyword: &str, at: &At<'_>, depth: usize) -> Result<(), ApiErro
             let whole = at.value.as_f64().filter(|number| *number >= 0.0 && number.fract() == 0.0);
             whole.map(|_| ()).ok_or_else(|| refused(at, "an integer from 0"))
         }
-        "minimum" | "maximum" | "multipleOf" => {
-            at.value.as_f64().map(|_| ()).ok_or_else(|| refused(at, "a number"))
-        }
+        "minimum" | "maximum" | "multipleOf" => at.value.as_f64().map(|_| ()).ok_or_else(|| refused(at, "a number")),
         _ => Ok(()),
     }
 }

@@ -34,7 +34,10 @@ async fn a_background_response_is_queued_told_and_kept() {
     let api = Api::new(agent).await;
     let queued = api.ask(json!({ "input": "a", "background": true })).await;
     let path = format!("/v1/responses/{}", queued["id"].as_str().unwrap());
-    assert_eq!((&queued["status"], &queued["background"], &queued["output"]), (&json!("queued"), &json!(true), &json!([])));
+    assert_eq!(
+        (&queued["status"], &queued["background"], &queued["output"]),
+        (&json!("queued"), &json!(true), &json!([]))
+    );
     let shown = api.get(&path).await;
     assert!(matches!(shown["status"].as_str(), Some("queued" | "in_progress")), "{shown}");
     drop(go_on);
@@ -175,7 +178,8 @@ async fn in_a_conversation_it_keeps_the_place() {
     let response = api.ended(queued["id"].as_str().unwrap()).await;
     assert_eq!(text(&response), "yes");
     let items = api.get(&format!("/v1/conversations/{}/items?order=asc", made["id"].as_str().unwrap())).await;
-    let roles: Vec<&str> = items["data"].as_array().unwrap().iter().map(|item| item["role"].as_str().unwrap()).collect();
+    let roles: Vec<&str> =
+        items["data"].as_array().unwrap().iter().map(|item| item["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["user", "assistant"]);
     let again = api.ask(body).await;
     assert_eq!(api.ended(again["id"].as_str().unwrap()).await["status"], "completed");

@@ -7,7 +7,10 @@ use crate::support::{Api, answering, said};
 
 #[tokio::test]
 async fn a_compacted_conversation_is_remembered() {
-    let (agent, prompts) = answering(|prompt| if prompt.contains("Write a note") { said("They like green tea.") } else { said("yes") }, || {});
+    let (agent, prompts) = answering(
+        |prompt| if prompt.contains("Write a note") { said("They like green tea.") } else { said("yes") },
+        || {},
+    );
     let api = Api::new(agent).await;
     let long = "long output ".repeat(1000);
     let input = json!([
@@ -27,7 +30,9 @@ async fn a_compacted_conversation_is_remembered() {
     let input = json!([item, { "role": "user", "content": "Well?" }]);
     let first = api.ask(json!({ "input": input })).await;
     let seen = |prompt: String| {
-        for said in ["I like tea.", "They like green tea.", "Look at my shelf.", "functions.look", "letters left out", "Well?"] {
+        for said in
+            ["I like tea.", "They like green tea.", "Look at my shelf.", "functions.look", "letters left out", "Well?"]
+        {
             assert!(prompt.contains(said), "{said}: {prompt}");
         }
         assert!(!prompt.contains("Which?"), "what was answered is in the note only");
@@ -55,7 +60,10 @@ async fn without_a_note_everything_but_thoughts_is_kept_shortened() {
     let compacted = api.post("/v1/responses/compact", json!({ "model": "tiny", "input": input })).await;
     api.ask(json!({ "input": [compacted["output"][0], { "role": "user", "content": "Well?" }] })).await;
     let prompt = prompts.last();
-    assert!(prompt.contains("Which is it?") && prompt.contains("The green one.") && !prompt.contains("secret"), "{prompt}");
+    assert!(
+        prompt.contains("Which is it?") && prompt.contains("The green one.") && !prompt.contains("secret"),
+        "{prompt}"
+    );
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ async fn a_conversation_lives() {
     assert_eq!(ids(&api.get(&format!("{path}/items")).await).len(), 2);
     let deleted = api.delete(&path).await;
     assert_eq!(deleted, json!({ "id": made["id"], "object": "conversation.deleted", "deleted": true }));
-    for (method, path) in [(Method::GET, path.clone()), (Method::GET, format!("{path}/items")), (Method::DELETE, path)] {
+    for (method, path) in [(Method::GET, path.clone()), (Method::GET, format!("{path}/items")), (Method::DELETE, path)]
+    {
         assert_eq!(api.refused(method, &path, None).await.0, 404);
     }
 }
@@ -69,7 +70,8 @@ async fn wrong_requests_are_refused_by_name() {
 
 #[tokio::test]
 async fn responses_add_to_their_conversation() {
-    let (agent, prompts) = answering(|prompt| said(&format!("answer {}", prompt.matches("<|start|>user").count())), || {});
+    let (agent, prompts) =
+        answering(|prompt| said(&format!("answer {}", prompt.matches("<|start|>user").count())), || {});
     let api = Api::new(agent).await;
     let made = api.post("/v1/conversations", json!({ "items": [user("before")] })).await;
     let id = made["id"].as_str().unwrap();
@@ -79,7 +81,8 @@ async fn responses_add_to_their_conversation() {
     assert_eq!(text(&second), "answer 3");
     assert!(prompts.last().contains("answer 2"));
     let items = api.get(&format!("/v1/conversations/{id}/items?order=asc")).await;
-    let texts: Vec<&str> = items["data"].as_array().unwrap().iter().map(|item| item["content"][0]["text"].as_str().unwrap()).collect();
+    let texts: Vec<&str> =
+        items["data"].as_array().unwrap().iter().map(|item| item["content"][0]["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["before", "one", "answer 2", "two", "answer 3"]);
     // A chain may leave the conversation where a response stood in it.
     let left = api.ask(json!({ "input": "three", "previous_response_id": first["id"] })).await;

@@ -7,7 +7,8 @@ use crate::support::{Api, answering, ids, said, text, thought};
 
 #[tokio::test]
 async fn a_chain_remembers_and_branches_and_inherits_no_instructions() {
-    let (agent, prompts) = answering(|prompt| thought("hm", &format!("answer {}", prompt.matches("<|start|>user").count())), || {});
+    let (agent, prompts) =
+        answering(|prompt| thought("hm", &format!("answer {}", prompt.matches("<|start|>user").count())), || {});
     let api = Api::new(agent).await;
     let first = api.ask(json!({ "input": "one", "instructions": "Speak Latin." })).await;
     assert_eq!(text(&first), "answer 1");
@@ -34,7 +35,9 @@ async fn what_is_not_stored_is_not_there() {
     assert_eq!(api.get(&format!("/responses/{id}")).await, kept, "without /v1 too");
     let passing = api.ask(json!({ "input": "a", "store": false })).await;
     for id in [passing["id"].as_str().unwrap(), "resp_nothing", &"x".repeat(400), "%00"] {
-        for (method, path) in [(Method::GET, ""), (Method::DELETE, ""), (Method::POST, "/cancel"), (Method::GET, "/input_items")] {
+        for (method, path) in
+            [(Method::GET, ""), (Method::DELETE, ""), (Method::POST, "/cancel"), (Method::GET, "/input_items")]
+        {
             let refused = api.refused(method, &format!("/v1/responses/{id}{path}"), None).await;
             assert_eq!((refused.0, refused.1.as_str()), (404, "not_found"), "{id}{path}");
         }
@@ -53,7 +56,8 @@ async fn what_is_not_stored_is_not_there() {
 async fn input_is_listed_page_by_page_newest_first() {
     let (agent, _) = answering(|_| said("yes"), || {});
     let api = Api::new(agent).await;
-    let input: Vec<_> = (0..5).map(|number| json!({ "role": "user", "content": format!("message {number}") })).collect();
+    let input: Vec<_> =
+        (0..5).map(|number| json!({ "role": "user", "content": format!("message {number}") })).collect();
     let response = api.ask(json!({ "input": input })).await;
     let path = format!("/v1/responses/{}/input_items", response["id"].as_str().unwrap());
     let list = api.get(&path).await;
@@ -65,7 +69,9 @@ async fn input_is_listed_page_by_page_newest_first() {
     assert_eq!(ids(&api.get(&format!("{path}?order=asc")).await), oldest);
     let page = api.get(&format!("{path}?limit=2&after={}", newest[1])).await;
     assert_eq!((ids(&page), &page["has_more"]), (newest[2..4].to_vec(), &json!(true)));
-    for (query, param) in [("limit=0", "limit"), ("after=msg_x", "after"), ("order=up", "order"), ("include=x", "include")] {
+    for (query, param) in
+        [("limit=0", "limit"), ("after=msg_x", "after"), ("order=up", "order"), ("include=x", "include")]
+    {
         let refused = api.refused(Method::GET, &format!("{path}?{query}"), None).await;
         assert_eq!((refused.0, refused.2.as_str()), (400, param));
     }

@@ -89,7 +89,7 @@ impl Api {
     }
 
     pub(crate) async fn over(agent: Agent, store: Store, settings: Settings) -> Self {
-        let app = App::new(Parts { agent, store: store.clone(), models: vec!["tiny".into()], settings });
+        let app = App::new(Parts { agent, store: store.clone(), models: vec!["tiny".into()], settings, keys: None });
         let workers = app.start().await.unwrap();
         Self { store, router: router(app), workers: Some(workers) }
     }

@@ -152,7 +152,7 @@ impl Target for EngineTarget {
                 None => {}
             }
             match generation.next() {
-                Some(Event::PromptRead { .. } | Event::Guarded(_)) => {}
+                Some(Event::PromptRead { .. } | Event::PromptLogprobs(_) | Event::Guarded(_)) => {}
                 Some(Event::Token(token)) if leaving.is_none() => {
                     if let ControlFlow::Break(manner) = each(Some(token.id)) {
                         leaving = Some(manner);

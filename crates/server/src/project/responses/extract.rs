@@ -29,7 +29,8 @@ pub(super) fn extract(text: &str, summary: Summary) -> Option<String> {
 /// Up to the end of the last whole sentence or line; `None` if there is none.
 fn sentences(text: &str) -> Option<&str> {
     let ends = text.char_indices().zip(text.chars().skip(1));
-    let is_end = |letter: char, next: char| letter == '\n' || (matches!(letter, '.' | '!' | '?') && next.is_whitespace());
+    let is_end =
+        |letter: char, next: char| letter == '\n' || (matches!(letter, '.' | '!' | '?') && next.is_whitespace());
     let last = ends.filter(|&((_, letter), next)| is_end(letter, next)).last();
     last.map(|((at, letter), _)| &text[..at + letter.len_utf8()]).filter(|told| !told.trim().is_empty())
 }

@@ -46,10 +46,13 @@ impl ResponseHead {
             seed: _,
         } = &request.sampling;
         put("background", json!(request.background));
-        put("conversation", match &request.source {
-            Source::Conversation(id) => json!({ "id": id }),
-            Source::Nothing | Source::Response(_) => Value::Null,
-        });
+        put(
+            "conversation",
+            match &request.source {
+                Source::Conversation(id) => json!({ "id": id }),
+                Source::Nothing | Source::Response(_) => Value::Null,
+            },
+        );
         put("frequency_penalty", json!(frequency_penalty.unwrap_or(0.0)));
         put("instructions", json!(request.instructions));
         put("max_output_tokens", json!(request.max_output_tokens));
@@ -58,10 +61,13 @@ impl ResponseHead {
         put("model", json!(request.model.as_deref().unwrap_or(defaults.model)));
         put("parallel_tool_calls", json!(request.parallel_tool_calls));
         put("presence_penalty", json!(presence_penalty.unwrap_or(0.0)));
-        put("previous_response_id", match &request.source {
-            Source::Response(id) => json!(id),
-            Source::Nothing | Source::Conversation(_) => Value::Null,
-        });
+        put(
+            "previous_response_id",
+            match &request.source {
+                Source::Response(id) => json!(id),
+                Source::Nothing | Source::Conversation(_) => Value::Null,
+            },
+        );
         put("reasoning", reasoning(&request.reasoning, defaults));
         put("safety_identifier", json!(request.safety_identifier));
         put("service_tier", json!("default"));
@@ -72,10 +78,13 @@ impl ResponseHead {
         put("tools", request.tools.iter().filter_map(tool).collect());
         put("top_logprobs", json!(request.top_logprobs.unwrap_or(0)));
         put("top_p", json!(top_p.unwrap_or(1.0)));
-        put("truncation", match request.truncation {
-            Truncation::Auto => json!("auto"),
-            Truncation::Disabled => json!("disabled"),
-        });
+        put(
+            "truncation",
+            match request.truncation {
+                Truncation::Auto => json!("auto"),
+                Truncation::Disabled => json!("disabled"),
+            },
+        );
         if let Some(user) = &request.user {
             put("user", json!(user));
         }
@@ -87,11 +96,14 @@ impl ResponseHead {
 fn echo_cache(cache: &Cache, mut put: impl FnMut(&str, Value) -> Option<Value>) {
     let Cache { key, salt: _, retention, options } = cache;
     put("prompt_cache_key", json!(key));
-    put("prompt_cache_retention", match retention {
-        None => Value::Null,
-        Some(Retention::InMemory) => json!("in_memory"),
-        Some(Retention::Day) => json!("24h"),
-    });
+    put(
+        "prompt_cache_retention",
+        match retention {
+            None => Value::Null,
+            Some(Retention::InMemory) => json!("in_memory"),
+            Some(Retention::Day) => json!("24h"),
+        },
+    );
     if *options {
         put("prompt_cache_options", json!({ "mode": "implicit", "ttl": "30m" }));
     }

@@ -357,7 +357,8 @@ fn search_action(tool: &ToolName, text: &str) -> Value {
 /// The command lines of a call.
 fn commands(text: &str) -> Vec<String> {
     let input = input(text);
-    let words = ["command", "cmd", "commands"].into_iter().find_map(|name| input.get(name)).cloned().unwrap_or_default();
+    let words =
+        ["command", "cmd", "commands"].into_iter().find_map(|name| input.get(name)).cloned().unwrap_or_default();
     match words {
         Value::String(command) => vec![command],
         Value::Array(words) => {

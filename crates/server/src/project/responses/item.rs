@@ -59,9 +59,9 @@ impl Open {
         let Self { opening, text, logprobs, annotations, .. } = self;
         match opening {
             Opening::Reasoning => Some(json!({ "type": "reasoning_text", "text": text })),
-            Opening::Message(_) => Some(
-                json!({ "type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs }),
-            ),
+            Opening::Message(_) => {
+                Some(json!({ "type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs }))
+            }
             Opening::Call { .. } => None,
         }
     }

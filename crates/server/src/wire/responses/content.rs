@@ -42,7 +42,8 @@ fn read_file(fields: &Fields<'_>, path: String) -> Result<String, ApiError> {
     for (name, what) in [("file_id", "files that were uploaded"), ("file_url", "files from elsewhere")] {
         if fields.get(name).is_some() {
             let path = fields.path_of(name);
-            let message = format!("{path}: {what} are not read here; send the file's text as file_data, or as input_text");
+            let message =
+                format!("{path}: {what} are not read here; send the file's text as file_data, or as input_text");
             return Err(ApiError::unsupported(path, message));
         }
     }

@@ -37,16 +37,24 @@ pub(super) fn read(kind: &str, fields: &Fields<'_>) -> Result<Option<Meaning>, A
         }
         "code_interpreter_call" => code(fields)?,
         "mcp_call" => {
-            let tool = ToolName { namespace: fields.need("server_label").and_then(nonempty)?, name: fields.need("name").and_then(nonempty)? };
+            let tool = ToolName {
+                namespace: fields.need("server_label").and_then(nonempty)?,
+                name: fields.need("name").and_then(nonempty)?,
+            };
             let output = fields.optional("output", At::string)?;
             let error = fields.get("error").map(|at| format!("error: {}", plain(at.value)));
-            let call = Call { id: id(fields)?, tool, kind: CallKind::Function, input: fields.need("arguments")?.string()? };
+            let call =
+                Call { id: id(fields)?, tool, kind: CallKind::Function, input: fields.need("arguments")?.string()? };
             Meaning::Hosted { call, output: output.or(error).or_else(|| Some(NOT_KEPT.to_owned())) }
         }
         "shell_call" => {
             let action = fields.need("action")?.object()?;
             let script = action.need("commands").and_then(strings)?.join("\n");
-            asked(read_call_id(fields)?, ("container", "exec"), json!({ "command": ["bash", "-lc", script] }).to_string())
+            asked(
+                read_call_id(fields)?,
+                ("container", "exec"),
+                json!({ "command": ["bash", "-lc", script] }).to_string(),
+            )
         }
         "local_shell_call" => {
             let action = fields.need("action")?.object()?;

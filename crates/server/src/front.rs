@@ -1,0 +1,129 @@
+//! What stands before every route: names for requests, keys and limits, CORS, drain, panics, and what is noted of each request. It must
+//! not know what routes do.
+
+mod access;
+mod body;
+mod cors;
+mod panics;
+pub(crate) mod record;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::life::Phase;
+use access::Access;
+use body::Answer;
+use record::{CURRENT, Record};
+
+/// The name of a request, from the client or from us.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Time to the head of the answer.
+const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+/// Letters of a client's name for a request.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Everything that stands before a route, and behind it.
+pub(crate) async fn front(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    if let Some(answer) = cors::preflight(&app.settings().cors_origins, &request) {
+        return answer;
+    }
+    let record = Arc::new(record(&app, &request));
+    let is_anthropic = access::is_anthropic(request.uri().path());
+    let running = (access::of(request.uri().path()) != Access::Open).then(|| app.life().begin());
+    let admitted = admit(&app, &mut request, &record);
+    let (allowance, outcome) = match admitted {
+        Ok(allowance) => {
+            let answering = CURRENT.scope(Arc::clone(&record), next.run(request));
+            let outcome = panics::caught(answering).await.map_err(|panic| {
+                app.metrics().panics.inc();
+                ApiError::internal(&format!("a handler panicked: {panic}"))
+            });
+            (allowance, outcome)
+        }
+        Err(refused) => (None, Err(refused)),
+    };
+    let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
+    if is_anthropic && let Some(error) = response.extensions().get::<ApiError>() {
+        response = anthropic(&error.clone(), &record);
+    }
+    record.answered(response.status(), response.extensions().get::<ApiError>());
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(record.id()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(PROCESSING_MS, HeaderValue::from(record.elapsed().as_millis() as u64));
+    if let Some(allowance) = &allowance {
+        access::show(allowance, headers);
+    }
+    cors::allow(&app.settings().cors_origins, origin.as_ref(), headers);
+    response.map(|body| Body::new(Answer::new(body, app, record, (running, allowance))))
+}
+
+fn record(app: &App, request: &Request) -> Record {
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let is_usable =
+        |id: &&str| !id.is_empty() && id.len() <= REQUEST_ID_MAX && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let id = given.filter(is_usable).map_or_else(|| app.ids().next("req"), str::to_owned);
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    Record::new(id, method(request.method()), route, parent)
+}
+
+/// Methods by their names; whatever else a client makes up is one name, since each is a row of the metrics.
+fn method(method: &Method) -> &'static str {
+    let known = [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::OPTIONS, Method::PUT, Method::PATCH];
+    let names = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"];
+    known.iter().zip(names).find(|(known, _)| *known == method).map_or("other", |(_, name)| name)
+}
+
+/// Lets a request in, or says why not.
+fn admit(app: &App, request: &mut Request, record: &Record) -> Result<Option<crate::keys::Allowance>, ApiError> {
+    let access = access::of(request.uri().path());
+    if access == Access::Open {
+        return Ok(None);
+    }
+    if access == Access::Key && app.life().phase() != Phase::Serving {
+        return Err(ApiError::overloaded(
+            "the server is being shut down; send this to another, or again after the restart",
+        ));
+    }
+    let Some(keys) = app.keys() else { return Ok(None) };
+    let (caller, limits, usage) = access::caller(keys, request.headers())?;
+    record.belongs_to(&caller.owner, &usage);
+    if access == Access::Admin {
+        return if caller.role == crate::caller::Role::Admin { Ok(None) } else { Err(access::not_admin()) };
+    }
+    request.extensions_mut().insert(caller);
+    usage.admit(limits, Instant::now()).map(Some).map_err(access::too_much)
+}
+
+/// An error in Anthropic's envelope.
+fn anthropic(error: &ApiError, record: &Record) -> Response {
+    let mut body = error.anthropic_body();
+    body["request_id"] = record.id().into();
+    let mut response = (error.status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
+    copy_retry(error, response.headers_mut());
+    response.extensions_mut().insert(error.clone());
+    response
+}
+
+fn copy_retry(error: &ApiError, headers: &mut HeaderMap) {
+    if let Some(seconds) = error.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+/// Any path that exists, by another method.
+pub(crate) async fn wrong_method(request: Request) -> ApiError {
+    let message = format!("{} is not for {}; the header Allow names what is", request.method(), request.uri().path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", Some("method_not_allowed"), message)
+}

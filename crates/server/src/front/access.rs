@@ -1,0 +1,90 @@
+//! Who may come in, and what they are told who may not. It must not know what is behind the door.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::keys::{Allowance, KeyLimits, Keys, Refusal, Usage};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who may ask for a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anybody, also while the server drains.
+    Open,
+    /// Whoever has a key.
+    Key,
+    /// Whoever has a key of an admin, also while the server drains.
+    Admin,
+}
+
+/// Who may ask for this path, with or without `/v1`.
+pub(super) fn of(path: &str) -> Access {
+    match path.strip_prefix("/v1").unwrap_or(path) {
+        "/health" | "/health/live" | "/health/ready" | "/openapi.json" => Access::Open,
+        "/metrics" => Access::Admin,
+        _ => Access::Key,
+    }
+}
+
+/// Whether Anthropic's clients ask here, who want Anthropic's errors.
+pub(super) fn is_anthropic(path: &str) -> bool {
+    let path = path.strip_prefix("/v1").unwrap_or(path);
+    path == "/messages" || path.starts_with("/messages/")
+}
+
+/// The caller by the key in `Authorization: Bearer` or `x-api-key`.
+pub(super) fn caller(keys: &Keys, headers: &HeaderMap) -> Result<(Caller, KeyLimits, Arc<Usage>), ApiError> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    let own = headers.get("x-api-key").and_then(|value| value.to_str().ok());
+    let unauthorized =
+        |code, message| ApiError::new(StatusCode::UNAUTHORIZED, "authentication_error", Some(code), message);
+    let text = bearer.or(own).ok_or_else(|| {
+        unauthorized("missing_api_key", "no API key: send one as `Authorization: Bearer KEY` or `x-api-key: KEY`")
+    })?;
+    let (key, usage) = keys.find(text).ok_or_else(|| {
+        unauthorized("invalid_api_key", "this API key is not known here; ask the operator for one (`glossa key new`)")
+    })?;
+    Ok((Caller { owner: key.owner, role: key.role }, key.limits, usage))
+}
+
+/// A user where an admin is needed.
+pub(super) fn not_admin() -> ApiError {
+    let message = "this needs the key of an admin; ask the operator for one (`glossa key new --admin`)";
+    ApiError::new(StatusCode::FORBIDDEN, "permission_error", Some("admin_required"), message)
+}
+
+/// A key that has used up what it may.
+pub(super) fn too_much(refusal: Refusal) -> ApiError {
+    let Refusal { what, limit, after } = refusal;
+    let seconds = after.as_secs_f64().ceil().max(1.0) as u64;
+    let message = format!("this key may have {limit} {what} and has used them; try again in {seconds} s");
+    let refused =
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded"), message);
+    ApiError { retry_after: Some(seconds), ..refused }
+}
+
+/// What is left, as OpenAI's headers tell it.
+pub(super) fn show(allowance: &Allowance, headers: &mut HeaderMap) {
+    const NAMES: [[&str; 3]; 2] = [
+        ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+        ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+    ];
+    for ([limit_name, left_name, reset_name], bucket) in NAMES.into_iter().zip([allowance.requests, allowance.tokens]) {
+        let Some((limit, left, reset)) = bucket else { continue };
+        headers.insert(HeaderName::from_static(limit_name), HeaderValue::from(limit));
+        headers.insert(HeaderName::from_static(left_name), HeaderValue::from(left));
+        if let Ok(reset) = HeaderValue::try_from(readable(reset)) {
+            headers.insert(HeaderName::from_static(reset_name), reset);
+        }
+    }
+}
+
+/// As OpenAI writes times: `10s`, `120ms`.
+fn readable(time: Duration) -> String {
+    if time < Duration::from_secs(1) { format!("{}ms", time.as_millis()) } else { format!("{}s", time.as_secs()) }
+}

@@ -1,0 +1,120 @@
+//! What is noted of a request while it is answered, and what is told of it at the end: one line in the log, metrics, a trace. It must not
+//! know what was asked or answered.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::http::StatusCode;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::keys::Usage;
+use crate::metrics::Request;
+use crate::traces::{Parent, Trace};
+use crate::turns::TurnTimes;
+
+tokio::task_local! {
+    /// The request that this task answers.
+    pub(crate) static CURRENT: Arc<Record>;
+}
+
+/// What is noted of a request.
+pub(crate) struct Record {
+    id: String,
+    method: &'static str,
+    /// Nothing where no route fits.
+    route: Option<String>,
+    parent: Option<Parent>,
+    started: Instant,
+    at: SystemTime,
+    owner: OnceLock<(String, Arc<Usage>)>,
+    answered: OnceLock<Answered>,
+    turns: Mutex<Vec<TurnTimes>>,
+}
+
+/// The head of the answer.
+struct Answered {
+    status: StatusCode,
+    code: Option<&'static str>,
+    param: Option<String>,
+    after: Duration,
+}
+
+impl Record {
+    pub(super) fn new(id: String, method: &'static str, route: Option<String>, parent: Option<&str>) -> Self {
+        let (started, at) = (Instant::now(), SystemTime::now());
+        let parent = parent.and_then(Parent::parse);
+        let (owner, answered, turns) = <_>::default();
+        Self { id, method, route, parent, started, at, owner, answered, turns }
+    }
+
+    /// The request's name.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(super) fn belongs_to(&self, owner: &str, usage: &Arc<Usage>) {
+        let _ = self.owner.set((owner.to_owned(), Arc::clone(usage)));
+    }
+
+    pub(super) fn answered(&self, status: StatusCode, error: Option<&ApiError>) {
+        let (code, param) = error.map_or_else(Default::default, |error| (error.code, error.param.clone()));
+        let _ = self.answered.set(Answered { status, code, param, after: self.elapsed() });
+    }
+
+    /// A turn of this request is over.
+    pub(crate) fn turn(&self, times: TurnTimes) {
+        if let Some((_, usage)) = self.owner.get() {
+            usage.charge(times.usage.input_tokens - times.usage.cached_tokens + times.usage.output_tokens);
+        }
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner).push(times);
+    }
+
+    /// The answer is over: tells of it.
+    pub(super) fn finish(&self, app: &App, is_whole: bool) {
+        let turns = std::mem::take(&mut *self.turns.lock().unwrap_or_else(PoisonError::into_inner));
+        let route = self.route.as_deref().unwrap_or("none");
+        let Some(Answered { status, code, param, after }) = self.answered.get() else { return };
+        let status = status.as_u16();
+        let seconds = self.elapsed().as_secs_f64();
+        app.metrics().request(&Request { route: route.to_owned(), method: self.method, status }, seconds);
+        if let Some(traces) = app.traces() {
+            let (code, parent) = (*code, self.parent);
+            let trace = Trace {
+                id: &self.id,
+                method: self.method,
+                route,
+                status,
+                code,
+                parent,
+                at: self.at,
+                started: self.started,
+            };
+            traces.send(&trace, &turns, &app.models()[0]);
+        }
+        let sum = |of: fn(&TurnTimes) -> usize| turns.iter().map(of).sum::<usize>();
+        let first = turns.iter().find_map(|turn| turn.first_token).map(|at| (at - self.started).as_secs_f64());
+        tracing::info!(
+            request = self.id,
+            method = self.method,
+            route,
+            status,
+            code,
+            param,
+            owner = self.owner.get().map(|(owner, _)| owner.as_str()),
+            input_tokens = sum(|turn| turn.usage.input_tokens),
+            cached_tokens = sum(|turn| turn.usage.cached_tokens),
+            output_tokens = sum(|turn| turn.usage.output_tokens),
+            reasoning_tokens = sum(|turn| turn.usage.reasoning_tokens),
+            head_seconds = after.as_secs_f64(),
+            first_token_seconds = first,
+            seconds,
+            whole = is_whole,
+            "request"
+        );
+    }
+}

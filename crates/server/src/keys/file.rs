@@ -1,0 +1,106 @@
+//! The keys file. It must not know who reads it.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{Hash, Key, KeyLimits, hexadecimal};
+use crate::caller::Role;
+use crate::listener::ServeError;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    key: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    hash: toml::Spanned<String>,
+    owner: String,
+    #[serde(default)]
+    role: RoleWord,
+    requests_per_minute: Option<u32>,
+    tokens_per_minute: Option<u32>,
+    parallel: Option<u32>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RoleWord {
+    #[default]
+    User,
+    Admin,
+}
+
+/// All keys of a file.
+pub(super) fn read(path: &Path) -> Result<Vec<Key>, ServeError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let what = format!("cannot be read: {error}; `glossa key new --keys FILE` makes one");
+        ServeError::Keys { place: path.display().to_string(), what }
+    })?;
+    let wrong = |at: usize, what: String| {
+        let line = text[..at.min(text.len())].matches('\n').count() + 1;
+        ServeError::Keys { place: format!("{}:{line}", path.display()), what }
+    };
+    let file: File = toml::from_str(&text)
+        .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
+    let mut keys: Vec<Key> = Vec::new();
+    for row in file.key {
+        let Row { hash, owner, role, requests_per_minute, tokens_per_minute, parallel } = row;
+        let at = hash.span().start;
+        let hash = parse(hash.get_ref()).ok_or_else(|| {
+            wrong(at, "expected sha256: and 64 hexadecimal digits, as `glossa key new` writes".into())
+        })?;
+        if keys.iter().any(|key| key.hash == hash) {
+            return Err(wrong(at, "this key stands in the file twice; take one out".into()));
+        }
+        let role = match role {
+            RoleWord::User => Role::User,
+            RoleWord::Admin => Role::Admin,
+        };
+        keys.push(Key { hash, owner, role, limits: KeyLimits { requests_per_minute, tokens_per_minute, parallel } });
+    }
+    Ok(keys)
+}
+
+fn parse(text: &str) -> Option<Hash> {
+    let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64 && digits.is_ascii())?;
+    let pairs = (0..32).map(|index| u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok());
+    pairs.collect::<Option<Vec<u8>>>()?.try_into().ok()
+}
+
+/// Adds a key at the end of a file, which is made where there is none, for its owner's eyes only.
+pub(super) fn append(path: &Path, key: &Key) -> Result<(), ServeError> {
+    let Key { hash, owner, role, limits } = key;
+    let role = match role {
+        Role::User => "user",
+        Role::Admin => "admin",
+    };
+    // A JSON string with its escapes is a TOML string, too.
+    let owner = serde_json::Value::from(owner.as_str());
+    let mut row = format!("[[key]]\nhash = \"sha256:{}\"\nowner = {owner}\nrole = \"{role}\"\n", hexadecimal(hash));
+    let KeyLimits { requests_per_minute, tokens_per_minute, parallel } = limits;
+    let limits = [
+        ("requests_per_minute", requests_per_minute),
+        ("tokens_per_minute", tokens_per_minute),
+        ("parallel", parallel),
+    ];
+    for (name, limit) in limits {
+        if let Some(limit) = limit {
+            row += &format!("{name} = {limit}\n");
+        }
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(path).and_then(|mut file| file.write_all(format!("{row}\n").as_bytes()));
+    written.map_err(|error| {
+        let what = format!("cannot be written: {error}; check the folder");
+        ServeError::Keys { place: path.display().to_string(), what }
+    })
+}

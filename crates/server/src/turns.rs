@@ -1,0 +1,207 @@
+//! Turns and completions whose times and tokens are noted, for metrics, limits, the log and traces. They are read like the agent's own.
+//! It must not know which route began them.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use agent::{Agent, Canceller, Ending, Outcome, RawEvent, RawOutcome, RawRequest, TurnEvent, TurnRequest, Usage};
+
+use crate::front::record::{CURRENT, Record};
+use crate::metrics::Metrics;
+
+/// An agent whose turns are noted; all else is the agent's own.
+#[derive(Clone)]
+pub(crate) struct WatchedAgent {
+    agent: Agent,
+    metrics: Arc<Metrics>,
+}
+
+/// A turn that is noted; see [`agent::Turn`].
+pub(crate) struct Turn {
+    turn: agent::Turn,
+    notes: Notes,
+}
+
+/// A completion that is noted; see [`agent::Raw`].
+pub(crate) struct Raw {
+    raw: agent::Raw,
+    notes: Notes,
+    /// Tokens so far, for whoever leaves early.
+    tokens: usize,
+}
+
+/// When a turn did what, and what it took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TurnTimes {
+    /// It was asked for.
+    pub(crate) asked: Instant,
+    /// Its prompt began to be read.
+    pub(crate) begun: Option<Instant>,
+    /// Its first text came.
+    pub(crate) first_token: Option<Instant>,
+    /// It was over.
+    pub(crate) ended: Instant,
+    /// What it took.
+    pub(crate) usage: Usage,
+    /// Why it ended; nothing where nobody waited for that.
+    pub(crate) ending: Option<Ending>,
+    /// Whether a guard ended its thoughts.
+    pub(crate) guarded: bool,
+}
+
+/// What is noted of a turn until it is over, and told then.
+struct Notes {
+    metrics: Arc<Metrics>,
+    /// The request that began it; a turn in the background has none.
+    record: Option<Arc<Record>>,
+    times: Option<TurnTimes>,
+}
+
+impl WatchedAgent {
+    pub(crate) fn new(agent: Agent, metrics: Arc<Metrics>) -> Self {
+        Self { agent, metrics }
+    }
+
+    /// Begins a turn; see [`Agent::begin`].
+    pub(crate) fn begin(&self, request: TurnRequest) -> Result<Turn, agent::Error> {
+        let notes = self.notes();
+        Ok(Turn { turn: self.agent.begin(request)?, notes })
+    }
+
+    /// Begins a completion; see [`Agent::complete`].
+    pub(crate) fn complete(&self, request: RawRequest) -> Result<Raw, agent::Error> {
+        let notes = self.notes();
+        Ok(Raw { raw: self.agent.complete(request)?, notes, tokens: 0 })
+    }
+
+    fn notes(&self) -> Notes {
+        let (asked, usage) = (Instant::now(), Usage::default());
+        let times =
+            TurnTimes { asked, begun: None, first_token: None, ended: asked, usage, ending: None, guarded: false };
+        // Nothing is told of what is refused before it begins.
+        Notes { metrics: Arc::clone(&self.metrics), record: CURRENT.try_with(Arc::clone).ok(), times: Some(times) }
+    }
+}
+
+impl Deref for WatchedAgent {
+    type Target = Agent;
+
+    fn deref(&self) -> &Agent {
+        &self.agent
+    }
+}
+
+impl Turn {
+    /// The next event; see [`agent::Turn::poll_next`].
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
+        let polled = self.turn.poll_next(context);
+        if let Poll::Ready(Some(event)) = &polled {
+            self.note(event);
+        }
+        polled
+    }
+
+    /// A handle that cancels this turn.
+    pub(crate) fn canceller(&self) -> Canceller {
+        self.turn.canceller()
+    }
+
+    /// How the engine failed, where it did.
+    pub(crate) fn failure(&self) -> Option<&engine::Error> {
+        self.turn.failure()
+    }
+
+    fn note(&mut self, event: &TurnEvent) {
+        match event {
+            TurnEvent::Reading { done: _, total } => self.notes.reading(*total),
+            TurnEvent::Began { .. } | TurnEvent::Delta { .. } | TurnEvent::Ended { .. } => self.notes.text(),
+            TurnEvent::ToolBegan { .. } | TurnEvent::ToolEnded { .. } => {}
+            TurnEvent::Finished(Outcome { ending, usage, guard, dropped_items: _ }) => {
+                self.notes.finished(*ending, *usage, guard.is_some());
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let tokens = self.turn.tokens().len();
+        self.notes.left(|input| tokens.saturating_sub(input));
+    }
+}
+
+impl Raw {
+    /// The next event; see [`agent::Raw::poll_next`].
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<RawEvent>> {
+        let polled = self.raw.poll_next(context);
+        if let Poll::Ready(Some(event)) = &polled {
+            match event {
+                RawEvent::Reading { done: _, total } => self.notes.reading(*total),
+                RawEvent::Prompt(_) => {}
+                RawEvent::Delta { text: _, tokens } => {
+                    self.tokens += tokens.len();
+                    self.notes.text();
+                }
+                RawEvent::Finished(RawOutcome { ending, stop: _, usage }) => {
+                    self.notes.finished(*ending, *usage, false)
+                }
+            }
+        }
+        polled
+    }
+
+    /// How the engine failed, where it did.
+    pub(crate) fn failure(&self) -> Option<&engine::Error> {
+        self.raw.failure()
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let tokens = self.tokens;
+        self.notes.left(|_| tokens);
+    }
+}
+
+impl Notes {
+    fn reading(&mut self, total: usize) {
+        if let Some(times) = &mut self.times {
+            times.begun.get_or_insert_with(Instant::now);
+            times.usage.input_tokens = total;
+        }
+    }
+
+    fn text(&mut self) {
+        if let Some(times) = &mut self.times {
+            times.first_token.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn finished(&mut self, ending: Ending, usage: Usage, guarded: bool) {
+        if let Some(times) = &mut self.times {
+            (times.usage, times.ending, times.guarded) = (usage, Some(ending), guarded);
+        }
+        self.tell();
+    }
+
+    /// Nobody waited for the end; what was computed until then still counts.
+    fn left(&mut self, output_tokens: impl FnOnce(usize) -> usize) {
+        if let Some(times) = &mut self.times {
+            if times.begun.is_some() {
+                times.usage.output_tokens = output_tokens(times.usage.input_tokens);
+            }
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        let Some(times) = self.times.take() else { return };
+        let times = TurnTimes { ended: Instant::now(), ..times };
+        self.metrics.turn(&times);
+        if let Some(record) = &self.record {
+            record.turn(times);
+        }
+    }
+}
