@@ -6,6 +6,8 @@ mod background;
 mod caller;
 mod compaction;
 mod conversation;
+#[cfg(test)]
+mod dialects;
 mod error;
 mod follow;
 mod foreground;

@@ -43,7 +43,11 @@ fn said(part: Part, cut: bool) -> Vec<TurnEvent> {
         }
     };
     let letters: Vec<char> = text.chars().collect();
-    let deltas = letters.chunks(3).map(|letters| TurnEvent::Delta { index: 0, text: letters.iter().collect(), logprobs: Vec::new() });
+    let deltas = letters.chunks(3).map(|letters| TurnEvent::Delta {
+        index: 0,
+        text: letters.iter().collect(),
+        logprobs: Vec::new(),
+    });
     let ended = TurnEvent::Ended { index: 0, said: Said { part, tokens: Some(vec![1, 2]) }, cut };
     std::iter::once(TurnEvent::Began { index: 0, opening }).chain(deltas).chain([ended]).collect()
 }
@@ -54,10 +58,7 @@ fn finished(ending: Ending) -> TurnEvent {
 
 fn tool_ran(output: &str) -> [TurnEvent; 2] {
     let call_id = "call_1".to_owned();
-    [
-        TurnEvent::ToolBegan { call_id: call_id.clone() },
-        TurnEvent::ToolEnded { call_id, output: output.to_owned() },
-    ]
+    [TurnEvent::ToolBegan { call_id: call_id.clone() }, TurnEvent::ToolEnded { call_id, output: output.to_owned() }]
 }
 
 fn run(projection: &mut Projection, events: impl IntoIterator<Item = TurnEvent>) -> Vec<Value> {
@@ -267,7 +268,8 @@ fn every_kind_of_event_comes_somewhere_and_is_valid() {
     let mut answer = said(message(Phase::Final, "Cats."), false);
     let ended = answer.pop().unwrap();
     answer.iter().for_each(|event| told.extend(projection.push(event)));
-    let citation = json!({ "type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 4 });
+    let citation =
+        json!({ "type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 4 });
     told.extend(projection.annotate(citation.clone()));
     told.extend(projection.push(&ended));
     told.extend(projection.refuse("I will not."));
@@ -303,7 +305,8 @@ fn every_kind_of_event_comes_somewhere_and_is_valid() {
     see(&run(&mut projection, [finished(Ending::Answered)]));
 
     assert_eq!(EventKind::ALL.len(), 50);
-    let missing: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.name()).filter(|name| !seen.contains(*name)).collect();
+    let missing: Vec<&str> =
+        EventKind::ALL.iter().map(|kind| kind.name()).filter(|name| !seen.contains(*name)).collect();
     assert_eq!(missing, Vec::<&str>::new());
 }
 
@@ -322,9 +325,12 @@ fn tools_that_break_off_anywhere_leave_nothing_open() {
 #[test]
 fn the_event_error_is_valid() {
     let event = error_event(&ApiError::invalid("input", "wrong"), 4);
-    assert_eq!(event, json!({
-        "type": "error", "sequence_number": 4, "code": "invalid_value", "message": "wrong", "param": "input",
-    }));
+    assert_eq!(
+        event,
+        json!({
+            "type": "error", "sequence_number": 4, "code": "invalid_value", "message": "wrong", "param": "input",
+        })
+    );
     if let Some(published) = crate::published_schema::published() {
         published.check_event(&event);
     }

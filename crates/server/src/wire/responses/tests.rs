@@ -34,7 +34,7 @@ fn a_text_is_all_that_is_needed() {
     let create = read(&json!({ "input": "Hello" }));
     assert_eq!(create.input[0].meaning, Meaning::Message { role: Role::User, text: "Hello".to_owned() });
     assert!(create.store && !create.stream && !create.background && !create.parallel_tool_calls);
-    assert_eq!((create.source, create.logprobs()), (Source::Nothing, None));
+    assert_eq!((&create.source, create.logprobs()), (&Source::Nothing, None));
 }
 
 #[test]
@@ -84,7 +84,11 @@ fn what_is_wrong_is_named() {
         (json!({ "reasoning": { "depth": 1 } }), "reasoning.depth", "unknown_parameter"),
         (json!({ "prompt_cache_options": { "mode": "explicit" } }), "prompt_cache_options.mode", "unsupported_value"),
         (json!({ "text": { "format": { "type": "xml" } } }), "text.format.type", "invalid_type"),
-        (json!({ "text": { "format": { "type": "json_schema", "name": "n" } } }), "text.format.schema", "missing_required_parameter"),
+        (
+            json!({ "text": { "format": { "type": "json_schema", "name": "n" } } }),
+            "text.format.schema",
+            "missing_required_parameter",
+        ),
         (
             json!({ "text": { "format": { "type": "json_schema", "name": "n", "schema": { "type": "objekt" } } } }),
             "text.format.schema.type",
@@ -141,7 +145,8 @@ fn thoughts_and_calls_come_back() {
     let call = json!({ "type": "function_call", "call_id": "c", "name": "f", "namespace": "n", "arguments": "{}" });
     let Meaning::Call(call) = meaning(call) else { panic!("a call") };
     assert_eq!((call.tool.to_string().as_str(), call.kind), ("n.f", agent::CallKind::Function));
-    let output = json!({ "type": "custom_tool_call_output", "call_id": "c", "output": [{ "type": "input_text", "text": "o" }] });
+    let output =
+        json!({ "type": "custom_tool_call_output", "call_id": "c", "output": [{ "type": "input_text", "text": "o" }] });
     assert_eq!(meaning(output), Meaning::Output { call_id: "c".to_owned(), text: "o".to_owned() });
     assert_eq!(meaning(json!({ "type": "item_reference", "id": "rs_1" })), Meaning::Reference("rs_1".to_owned()));
     assert_eq!(meaning(json!({ "id": "rs_1" })), Meaning::Reference("rs_1".to_owned()));
@@ -150,10 +155,26 @@ fn thoughts_and_calls_come_back() {
 #[test]
 fn what_other_servers_ran_comes_back_as_calls() {
     let cases = [
-        (json!({ "type": "web_search_call", "id": "w", "action": { "type": "search", "query": "q" } }), "browser.search", r#"{"query":"q"}"#),
-        (json!({ "type": "code_interpreter_call", "id": "w", "code": "1", "outputs": [{ "type": "logs", "logs": "1" }] }), "python", "1"),
-        (json!({ "type": "mcp_call", "id": "w", "server_label": "s", "name": "n", "arguments": "{}", "output": "o" }), "s.n", "{}"),
-        (json!({ "type": "file_search_call", "id": "w", "queries": ["q"] }), "file_search.msearch", r#"{"queries":["q"]}"#),
+        (
+            json!({ "type": "web_search_call", "id": "w", "action": { "type": "search", "query": "q" } }),
+            "browser.search",
+            r#"{"query":"q"}"#,
+        ),
+        (
+            json!({ "type": "code_interpreter_call", "id": "w", "code": "1", "outputs": [{ "type": "logs", "logs": "1" }] }),
+            "python",
+            "1",
+        ),
+        (
+            json!({ "type": "mcp_call", "id": "w", "server_label": "s", "name": "n", "arguments": "{}", "output": "o" }),
+            "s.n",
+            "{}",
+        ),
+        (
+            json!({ "type": "file_search_call", "id": "w", "queries": ["q"] }),
+            "file_search.msearch",
+            r#"{"queries":["q"]}"#,
+        ),
         (
             json!({ "type": "shell_call", "call_id": "w", "action": { "commands": ["ls", "pwd"] } }),
             "container.exec",
@@ -191,10 +212,14 @@ fn tools_come_in_many_forms() {
         { "type": "namespace", "name": "team", "description": "Others.", "tools": [{ "type": "function", "name": "f", "description": "Ask." }] },
         { "type": "web_search", "external_web_access": false },
     ] }));
-    let names: Vec<String> = create.tools.iter().flat_map(|entry| match &entry.tool {
-        CallerTool::Own(tools) => tools.iter().map(|tool| tool.name.to_string()).collect::<Vec<_>>(),
-        CallerTool::Hosted(kind) => vec![(*kind).to_owned()],
-    }).collect();
+    let names: Vec<String> = create
+        .tools
+        .iter()
+        .flat_map(|entry| match &entry.tool {
+            CallerTool::Own(tools) => tools.iter().map(|tool| tool.name.to_string()).collect::<Vec<_>>(),
+            CallerTool::Hosted(kind) => vec![(*kind).to_owned()],
+        })
+        .collect();
     assert_eq!(names, ["functions.f", "functions.c", "team.f", "web_search"]);
     let CallerTool::Own(team) = &create.tools[2].tool else { panic!("a namespace") };
     assert_eq!(team[0].description, "[team: Others.] Ask.");
@@ -210,10 +235,26 @@ fn wrong_tools_are_named() {
         (json!([function("<|call|>")]), "tools[0].name", "invalid_value"),
         (json!([function("f"), function("f")]), "tools[1].name", "invalid_value"),
         (json!([{ "type": "function", "function": { "name": "f" } }]), "tools[0].name", "missing_required_parameter"),
-        (json!([{ "type": "function", "name": "f", "parameters": { "type": "string" } }]), "tools[0].parameters.type", "invalid_schema"),
-        (json!([{ "type": "custom", "name": "f", "format": { "type": "grammar", "syntax": "peg" } }]), "tools[0].format.syntax", "invalid_type"),
-        (json!([{ "type": "function", "name": "f", "allowed_callers": ["programmatic"] }]), "tools[0].allowed_callers", "unsupported_value"),
-        (json!([{ "type": "namespace", "name": "n", "tools": [{ "type": "mcp" }] }]), "tools[0].tools[0].type", "invalid_type"),
+        (
+            json!([{ "type": "function", "name": "f", "parameters": { "type": "string" } }]),
+            "tools[0].parameters.type",
+            "invalid_schema",
+        ),
+        (
+            json!([{ "type": "custom", "name": "f", "format": { "type": "grammar", "syntax": "peg" } }]),
+            "tools[0].format.syntax",
+            "invalid_type",
+        ),
+        (
+            json!([{ "type": "function", "name": "f", "allowed_callers": ["programmatic"] }]),
+            "tools[0].allowed_callers",
+            "unsupported_value",
+        ),
+        (
+            json!([{ "type": "namespace", "name": "n", "tools": [{ "type": "mcp" }] }]),
+            "tools[0].tools[0].type",
+            "invalid_type",
+        ),
     ];
     for (tools, path, code) in cases {
         assert_eq!(refused(json!({ "tools": tools })), (path.to_owned(), code), "{tools}");
