@@ -114,15 +114,6 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A refusal as Anthropic's clients read it; any other answer as it is. For everything that answers under `/v1/messages`.
-pub(crate) async fn for_anthropic(response: Response) -> Response {
-    let Some(error) = response.extensions().get::<ApiError>() else { return response };
-    let body = error.anthropic_body().to_string();
-    let (mut parts, _) = response.into_parts();
-    parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, body.into())
-}
-
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
         use store::Error;
@@ -144,11 +135,13 @@ impl From<store::Error> for ApiError {
             | Error::Foreign { .. }
             | Error::ReadOnly { .. }
             | Error::NewerSchema { .. }
+            | Error::Encoding { .. }
             | Error::Gap { .. }
             | Error::EventDiffers { .. }
             | Error::LeaseLost { .. }
             | Error::UploadGone { .. }
-            | Error::Database { .. } => Self::internal(&error),
+            | Error::Database { .. }
+            | Error::Unsure { .. } => Self::internal(&error),
         }
     }
 }

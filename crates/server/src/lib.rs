@@ -7,6 +7,8 @@ mod batches;
 mod caller;
 mod compaction;
 mod conversation;
+#[cfg(test)]
+mod dialects;
 mod error;
 mod files;
 mod follow;
@@ -16,6 +18,7 @@ mod history;
 mod ids;
 mod json_body;
 mod keys;
+mod lane;
 mod life;
 mod listener;
 mod live_body;

@@ -18,6 +18,7 @@ use crate::project::generate::{GenerateHead, GenerateProjection};
 use crate::sse;
 use crate::together::{Source, Together};
 use crate::turns::Raw;
+use crate::turns::Raw;
 use crate::wire::generate::GenerateRequest;
 
 pub(crate) fn routes() -> Router<App> {

@@ -1,15 +1,15 @@
 //! Anthropic's Messages API. It must not know how turns are computed, nor the form of an answer.
 
 use agent::{Said, TurnEvent};
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Router, middleware};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::caller::Caller;
-use crate::error::{ApiError, for_anthropic};
+use crate::error::ApiError;
 use crate::json_body::JsonBody;
 use crate::live_body::{self, Pen};
 use crate::lower;
@@ -21,10 +21,7 @@ use crate::together::{Source, Together};
 use crate::wire::messages::MessagesRequest;
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/messages", post(create))
-        .route("/messages/count_tokens", post(count_tokens))
-        .layer(middleware::map_response(for_anthropic))
+    Router::new().route("/messages", post(create)).route("/messages/count_tokens", post(count_tokens))
 }
 
 async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody) -> Result<Response, ApiError> {

@@ -34,7 +34,7 @@ fn a_text_is_all_that_is_needed() {
     let create = read(&json!({ "input": "Hello" }));
     assert_eq!(create.input[0].meaning, Meaning::Message { role: Role::User, text: "Hello".to_owned() });
     assert!(create.store && !create.stream && !create.background && !create.parallel_tool_calls);
-    assert_eq!((create.source, create.logprobs()), (Source::Nothing, None));
+    assert_eq!((&create.source, create.logprobs()), (&Source::Nothing, None));
 }
 
 #[test]
