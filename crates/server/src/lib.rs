@@ -18,6 +18,7 @@ mod history;
 mod ids;
 mod json_body;
 mod keys;
+mod lane;
 mod life;
 mod listener;
 mod live_body;

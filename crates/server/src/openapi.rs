@@ -60,6 +60,7 @@ const fn streaming(endpoint: Endpoint) -> Endpoint {
 /// Every endpoint; all are also there without `/v1`.
 const ENDPOINTS: &[Endpoint] = &[
     streaming(post("/v1/responses", "Responses", "Make a response", "CreateResponse")),
+    get("/v1/responses", "Responses", "Open a WebSocket for responses"),
     post("/v1/responses/input_tokens", "Responses", "Count what a response would read", "CountResponse"),
     post("/v1/responses/compact", "Responses", "Make a conversation shorter", "Compact"),
     streaming(get("/v1/responses/{id}", "Responses", "Look at a response, or follow it")),

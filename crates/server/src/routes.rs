@@ -14,6 +14,7 @@ mod responses;
 mod stored_chat;
 mod stored_responses;
 mod tokenize;
+mod websocket;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -55,7 +56,8 @@ fn paths() -> Router<App> {
         .merge(tokenize::routes())
         .merge(files::routes())
         .merge(batches::routes())
-        .merge(health::routes());
+        .merge(health::routes())
+        .merge(websocket::routes());
     Router::new().nest("/v1", api.clone()).merge(api)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 pub(crate) mod chat;
+pub(crate) mod client_event;
 pub(crate) mod completions;
 pub(crate) mod conversations;
 pub(crate) mod decoding;

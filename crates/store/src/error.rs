@@ -59,6 +59,15 @@ pub enum Error {
         known: i64,
     },
 
+    /// A database that cannot keep every text.
+    #[error(
+        "the database has the encoding {encoding}: expected UTF8; make one with ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// Its encoding.
+        encoding: String,
+    },
+
     /// Something of that name is there already.
     #[error("{what} {id:?} exists already: give another id")]
     Exists {
@@ -155,6 +164,15 @@ pub enum Error {
     #[error("the store's database failed: {reason}; nothing of this was kept, try again")]
     Database {
         /// What it said.
+        reason: String,
+    },
+
+    /// The connection broke at the moment of keeping.
+    #[error(
+        "the connection broke while the store's database was keeping this ({reason}): look whether it was kept before trying again"
+    )]
+    Unsure {
+        /// What was said.
         reason: String,
     },
 }

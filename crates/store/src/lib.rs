@@ -6,6 +6,7 @@
 //! takes an owner is scoped by it: another owner's things are not there.
 
 mod blobs;
+mod encryption;
 mod error;
 mod events;
 mod items;

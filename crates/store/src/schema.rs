@@ -10,6 +10,9 @@ use crate::session::{Connection, Session, values};
 /// Rows of `totals`: the bytes kept are the sum over them. Several, so that connections that write at once don't queue up.
 pub(crate) const TOTALS: usize = 16;
 
+/// Where the tables lie in PostgreSQL.
+pub(crate) const POSTGRES_SCHEMA: &str = "glossa";
+
 /// `{serial}` numbers rows in the order they come and never uses a number twice; `{bytes}` is a column of bytes.
 const STEPS: [&str; 2] = [RECORDS, JOBS];
 
@@ -91,6 +94,16 @@ async fn migrate_to(session: &mut Session, version: usize) -> Result<()> {
     if let Connection::Postgres(_) = session.connection {
         // Replicas that start together come one after another. The number is any that nobody else uses.
         session.execute("SELECT pg_advisory_xact_lock(4702111234474983745)", &[]).await?;
+        let encoding = session.row("SELECT CAST(current_setting('server_encoding') AS TEXT)", &[]).await?;
+        let encoding = encoding.map_or(Ok(String::new()), |mut row| row.text(0))?;
+        if encoding != "UTF8" {
+            return Err(Error::Encoding { encoding });
+        }
+        // Asked first, since making one needs a right that a user of an old store may not have.
+        let sql = "SELECT CAST(nspname AS TEXT) FROM pg_namespace WHERE nspname = ?1";
+        if session.row(sql, values![POSTGRES_SCHEMA]).await?.is_none() {
+            session.batch(&format!("CREATE SCHEMA {POSTGRES_SCHEMA}")).await?;
+        }
     }
     session.batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").await?;
     let found = match session.row("SELECT version FROM schema_version", &[]).await? {

@@ -44,7 +44,7 @@ type Answer = Box<dyn FnOnce(Result<(), Error>, &Watchers) + Send>;
 struct Readers {
     path: PathBuf,
     settings: Arc<Settings>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     idle: Mutex<Vec<Session>>,
 }
 
@@ -54,7 +54,7 @@ impl Sqlite {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         let (opened, open) = oneshot::channel();
         let readers = path.clone().map(|path| {
-            let permits = Semaphore::new(settings.connections_max.max(1));
+            let permits = Arc::new(Semaphore::new(settings.connections_max.max(1)));
             Arc::new(Readers { path, settings: Arc::clone(&settings), permits, idle: Mutex::default() })
         });
         let thread = std::thread::Builder::new().name("store-writer".into());
@@ -95,9 +95,13 @@ impl Sqlite {
     pub(crate) async fn read<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
         // A store in memory has one connection only.
         let Some(readers) = &self.readers else { return self.write(work).await };
-        let _permit = readers.permits.acquire().await.map_err(Error::database)?;
+        let permit = Arc::clone(&readers.permits).acquire_owned().await.map_err(Error::database)?;
         let readers = Arc::clone(readers);
-        let task = tokio::task::spawn_blocking(move || readers.read(work));
+        let task = tokio::task::spawn_blocking(move || {
+            // Held to the end of the reading, even when the caller goes away before.
+            let _permit = permit;
+            readers.read(work)
+        });
         task.await.map_err(Error::database)?
     }
 }
@@ -164,6 +168,7 @@ fn open_session(path: Option<&Path>, settings: Arc<Settings>) -> Result<Session>
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 fs::create_dir_all(folder).map_err(|source| open_error(path, &source))?;
             }
+            create(path)?;
             connect(path)?
         }
         None => {
@@ -193,6 +198,19 @@ async fn claim(session: &mut Session, place: String) -> Result<()> {
         return Err(Error::Foreign { place });
     }
     session.batch(&format!("PRAGMA application_id = {APPLICATION}")).await
+}
+
+/// Makes the file, if it is not there, so that nobody but this user reads what people wrote. SQLite gives the files beside it
+/// the same rights.
+fn create(path: &Path) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(open_error(path, &error)),
+        _ => Ok(()),
+    }
 }
 
 fn connect(path: &Path) -> Result<rusqlite::Connection> {

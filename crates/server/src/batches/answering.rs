@@ -40,7 +40,7 @@ async fn send(router: Router, caller: Caller, endpoint: &str, body: &Value) -> R
         .body(Body::from(body.to_string()))
         .map_err(|error| failed(&error))?;
     request.extensions_mut().insert(caller);
-    let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+    let Ok(response) = router.oneshot(request).await;
     let status = response.status();
     let bytes = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await.map_err(|error| failed(&error))?;
     Ok((status, serde_json::from_slice(&bytes).map_err(|error| failed(&error))?))

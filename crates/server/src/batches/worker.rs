@@ -287,7 +287,7 @@ impl Run<'_> {
     }
 }
 
-/// Waits until the server stops, and holds nothing then.
+/// Waits until the server stops, or whoever could say so is gone.
 async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|&stopped| stopped).await.is_ok();
+    let _ = stopped.wait_for(|&stopped| stopped).await;
 }

@@ -28,8 +28,16 @@ impl Place {
         Self::at(address, Some(folder))
     }
 
+    pub(crate) fn postgres() -> Self {
+        Self::at(crate::server::new_database(), None)
+    }
+
     fn at(address: String, folder: Option<TempDir>) -> Self {
         Self { address, now_ms: Arc::new(AtomicI64::new(START * 1000)), _folder: folder }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn settings(&self) -> Settings {
@@ -43,6 +51,24 @@ impl Place {
 
     pub(crate) async fn open_with(&self, settings: Settings) -> Store {
         Store::open(&self.address, settings).await.unwrap()
+    }
+
+    /// Runs statements beside the store, which should be closed.
+    pub(crate) fn execute(&self, sql: &str) {
+        match self.address.strip_prefix("sqlite:") {
+            Some(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
+            None => crate::server::execute(&self.address, &format!("SET search_path TO glossa; {sql}")),
+        }
+    }
+
+    /// Lets SQLite look at all its pages. PostgreSQL's server was not killed.
+    pub(crate) fn check_integrity(&self) {
+        if let Some(path) = self.address.strip_prefix("sqlite:") {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            let ok = |row: &rusqlite::Row| row.get::<_, String>(0);
+            assert_eq!(connection.query_row("PRAGMA integrity_check", [], ok).unwrap(), "ok");
+            assert!(connection.query_row("PRAGMA foreign_key_check", [], ok).is_err(), "rows without their record");
+        }
     }
 
     /// Whether the database is still there when its store was dropped.

