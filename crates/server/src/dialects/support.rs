@@ -155,12 +155,16 @@ fn forgive(value: &mut Value) {
     }
 }
 
-/// The client library reads calls of custom tools under a name that OpenAI's document does not have.
+/// The client library reads calls of custom tools under a name that OpenAI's document does not have, and in pieces not at all.
 fn respell(value: &mut Value) {
     for choice in value.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
         let calls = choice.pointer_mut("/message/tool_calls").and_then(Value::as_array_mut);
         for call in calls.into_iter().flatten().filter(|call| call["type"] == "custom") {
             call["custom_tool"] = call["custom"].clone();
+        }
+        let calls = choice.pointer_mut("/delta/tool_calls").and_then(Value::as_array_mut);
+        for call in calls.into_iter().flatten().filter(|call| call["type"] == "custom") {
+            call["type"] = json!("function");
         }
     }
 }
