@@ -60,7 +60,7 @@ impl App {
         assert!(!models.is_empty(), "a model has a name");
         let life = Life::default();
         let metrics = Metrics::new(agent.clone(), life.clone(), &models[0]);
-        let agent = WatchedAgent::new(agent, Arc::clone(&metrics));
+        let agent = WatchedAgent::new(agent, Arc::clone(&metrics), settings.log_prompts);
         let (ids, traces, sealing, thoughts) = <_>::default();
         Self(Arc::new(Inner { agent, store, models, settings, keys, ids, life, metrics, traces, sealing, thoughts }))
     }
@@ -152,5 +152,15 @@ impl App {
 impl std::fmt::Debug for App {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("App").field("models", &self.0.models).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl App {
+    /// A server over a model that answers nothing and a store in memory.
+    pub(crate) async fn idle() -> Self {
+        let store = Store::open("sqlite::memory:", store::Settings::default()).await.expect("memory can be opened");
+        let agent = Agent::scripted("<|channel|>final<|message|><|return|>");
+        Self::new(Parts { agent, store, models: vec!["tiny".to_owned()], settings: Settings::default(), keys: None })
     }
 }

@@ -10,7 +10,9 @@
 //! finds the version that it began from. The event that ends the stream is written to the log behind it.
 
 mod attempt;
+mod conclusion;
 pub(crate) mod log;
+mod retell;
 mod worker;
 
 use std::time::{Duration, Instant};
@@ -29,7 +31,7 @@ use crate::project::responses::{Defaults, Mint, Options, Projection, ResponseHea
 use crate::seal;
 use crate::stored::{KIND, Pending, Stored, Versioned, unix_seconds};
 use crate::wire::responses::CreateResponse;
-use log::End;
+use conclusion::{End, conclude};
 
 pub use worker::Workers;
 
@@ -123,7 +125,7 @@ pub(crate) async fn cancel(app: &App, caller: &Caller, id: &str) -> Result<Value
         }
         watch.changed(left).await;
     }
-    end(app, owner, id, &End::Cancelled).await?.ok_or_else(|| ApiError::not_found("response", id))
+    end(app, caller, id, &End::Cancelled).await?.ok_or_else(|| ApiError::not_found("response", id))
 }
 
 /// Removes a response; what computes it stops.
@@ -147,13 +149,21 @@ pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<(), A
 ///
 /// # Errors
 /// Where the store fails.
-async fn end(app: &App, owner: &str, id: &str, how: &End) -> Result<Option<Value>, ApiError> {
+async fn end(app: &App, caller: &Caller, id: &str, how: &End) -> Result<Option<Value>, ApiError> {
+    let owner = &caller.owner;
     loop {
         let Some(Versioned { mut stored, version }) = Stored::get(app, owner, id).await? else { return Ok(None) };
         if stored.has_ended() {
             return Ok(Some(stored.response));
         }
-        log::conclude(&mut stored, &log::read(app, owner, id).await?, how.clone());
+        let log = log::read(app, owner, id).await?;
+        let missing = conclude(app, caller, &mut stored, &log, how);
+        let first = i64::try_from(log.len()).unwrap_or(i64::MAX);
+        match app.store().append_events(KIND, owner, id, first, missing, None).await {
+            // Its worker goes on telling.
+            Err(store::Error::EventDiffers { .. } | store::Error::Gap { .. }) => continue,
+            told => told?,
+        }
         match stored.replace(app, owner, version).await? {
             Replaced::Conflict { .. } => {}
             Replaced::Missing => return Ok(None),

@@ -313,3 +313,6 @@ pub(crate) fn kept(item: &HistoryItem) -> Item {
 pub(crate) fn read(item: &Item) -> Result<HistoryItem, ApiError> {
     serde_json::from_str(&item.body).map_err(|error| unreadable("item", &item.id, &error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,6 +135,7 @@ impl From<store::Error> for ApiError {
             | Error::Foreign { .. }
             | Error::ReadOnly { .. }
             | Error::NewerSchema { .. }
+            | Error::Encoding { .. }
             | Error::Gap { .. }
             | Error::EventDiffers { .. }
             | Error::LeaseLost { .. }

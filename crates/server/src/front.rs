@@ -127,3 +127,6 @@ pub(crate) async fn wrong_method(request: Request) -> ApiError {
     let message = format!("{} is not for {}; the header Allow names what is", request.method(), request.uri().path());
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", Some("method_not_allowed"), message)
 }
+
+#[cfg(test)]
+mod tests;

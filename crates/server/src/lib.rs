@@ -3,12 +3,14 @@
 
 mod app;
 mod background;
+mod batches;
 mod caller;
 mod compaction;
 mod conversation;
 #[cfg(test)]
 mod dialects;
 mod error;
+mod files;
 mod follow;
 mod foreground;
 mod front;
@@ -16,11 +18,13 @@ mod history;
 mod ids;
 mod json_body;
 mod keys;
+mod lane;
 mod life;
 mod listener;
 mod live_body;
 mod lower;
 mod metrics;
+mod openapi;
 mod project;
 #[cfg(test)]
 mod published_schema;

@@ -227,3 +227,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

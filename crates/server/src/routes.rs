@@ -1,9 +1,11 @@
 //! Which path leads where. It must not know what is done there.
 
+mod batches;
 mod chat;
 mod compact;
 mod completions;
 mod conversations;
+mod files;
 mod generate;
 mod health;
 mod messages;
@@ -12,6 +14,7 @@ mod responses;
 mod stored_chat;
 mod stored_responses;
 mod tokenize;
+mod websocket;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -22,8 +25,23 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::front;
 
-/// The whole API: every path under `/v1`, and without it for base addresses that lack it.
+/// The whole API: every path under `/v1`, and without it for base addresses that lack it; with what stands before it.
 pub fn router(app: App) -> Router {
+    paths()
+        .fallback(unknown)
+        .method_not_allowed_fallback(front::wrong_method)
+        .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))
+        .layer(from_fn_with_state(app.clone(), front::front))
+        .with_state(app)
+}
+
+/// The same for callers inside the server: nobody asks them for a key.
+pub(crate) fn api(app: App) -> Router {
+    let limit = DefaultBodyLimit::max(app.settings().body_bytes_max);
+    paths().fallback(unknown).layer(limit).with_state(app)
+}
+
+fn paths() -> Router<App> {
     let api = Router::new()
         .merge(responses::routes())
         .merge(stored_responses::routes())
@@ -36,15 +54,11 @@ pub fn router(app: App) -> Router {
         .merge(messages::routes())
         .merge(models::routes())
         .merge(tokenize::routes())
-        .merge(health::routes());
-    Router::new()
-        .nest("/v1", api.clone())
-        .merge(api)
-        .fallback(unknown)
-        .method_not_allowed_fallback(front::wrong_method)
-        .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))
-        .layer(from_fn_with_state(app.clone(), front::front))
-        .with_state(app)
+        .merge(files::routes())
+        .merge(batches::routes())
+        .merge(health::routes())
+        .merge(websocket::routes());
+    Router::new().nest("/v1", api.clone()).merge(api)
 }
 
 async fn unknown(method: Method, uri: Uri) -> ApiError {

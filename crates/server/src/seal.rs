@@ -106,3 +106,37 @@ fn random<const BYTES: usize>() -> [u8; BYTES] {
     SystemRandom::new().fill(&mut bytes).expect("the system gives random bytes");
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::Role;
+
+    #[tokio::test]
+    async fn only_the_same_owner_opens_a_seal_and_only_unchanged() {
+        let app = App::idle().await;
+        prepare(&app).await.unwrap();
+        let [anna, ben] = ["anna", "ben"].map(|owner| Caller { owner: owner.to_owned(), role: Role::User });
+        let sealed = seal(&app, &anna, b"a thought");
+        assert_eq!(open(&app, &anna, &sealed).as_deref(), Some(&b"a thought"[..]));
+        assert_eq!(open(&app, &ben, &sealed), None);
+        assert_ne!(seal(&app, &anna, b"a thought"), sealed, "equal texts cannot be told");
+        let bytes = URL_SAFE_NO_PAD.decode(&sealed).unwrap();
+        for place in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[place] ^= 1;
+            assert_eq!(open(&app, &anna, &URL_SAFE_NO_PAD.encode(&changed)), None, "byte {place}");
+            assert_eq!(open(&app, &anna, &URL_SAFE_NO_PAD.encode(&bytes[..place])), None, "{place} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_key_is_made_once_for_all() {
+        let app = App::idle().await;
+        let (first, second) = (kept_key(&app).await.unwrap(), kept_key(&app).await.unwrap());
+        assert_eq!(first, second);
+        let [kind, owner, id] = RECORD;
+        app.store().replace(kind, owner, id, "not a key".to_owned(), None).await.unwrap();
+        assert!(kept_key(&app).await.unwrap_err().to_string().contains("server.seal_key"));
+    }
+}

@@ -108,6 +108,22 @@ impl Memory {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn thoughts_are_found_by_their_owner_here_and_after_a_restart() {
+        let app = App::idle().await;
+        let [anna, ben] = ["anna", "ben"].map(|owner| Caller { owner: owner.to_owned(), role: crate::caller::Role::User });
+        let items = [HistoryItem { value: serde_json::json!({ "id": "rs_1" }), tokens: Some(vec![1, 2]) }];
+        keep(&app, &anna, &["call_1".to_owned(), "call_2".to_owned()], &items).await;
+        for _ in 0..2 {
+            assert_eq!(find(&app, &anna, "call_1").await.as_deref(), Some(&items[..]));
+            assert_eq!(find(&app, &anna, "call_2").await.as_deref(), Some(&items[..]));
+            assert_eq!(find(&app, &ben, "call_1").await, None);
+            assert_eq!(find(&app, &anna, "call_3").await, None);
+            // What is left without memory is what a restart finds.
+            *app.thoughts().memory() = Memory::default();
+        }
+    }
+
     #[test]
     fn memory_is_bounded_and_owned() {
         let mut memory = Memory::default();

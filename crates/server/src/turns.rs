@@ -16,6 +16,8 @@ use crate::metrics::Metrics;
 pub(crate) struct WatchedAgent {
     agent: Agent,
     metrics: Arc<Metrics>,
+    /// Whether what is asked and answered may stand in the log.
+    logs_texts: bool,
 }
 
 /// A turn that is noted; see [`agent::Turn`].
@@ -57,16 +59,21 @@ struct Notes {
     /// The request that began it; a turn in the background has none.
     record: Option<Arc<Record>>,
     times: Option<TurnTimes>,
+    logs_texts: bool,
 }
 
 impl WatchedAgent {
-    pub(crate) fn new(agent: Agent, metrics: Arc<Metrics>) -> Self {
-        Self { agent, metrics }
+    pub(crate) fn new(agent: Agent, metrics: Arc<Metrics>, logs_texts: bool) -> Self {
+        Self { agent, metrics, logs_texts }
     }
 
     /// Begins a turn; see [`Agent::begin`].
     pub(crate) fn begin(&self, request: TurnRequest) -> Result<Turn, agent::Error> {
         let notes = self.notes();
+        if self.logs_texts {
+            let TurnRequest { instructions, history, .. } = &request;
+            tracing::info!(request = notes.id(), ?instructions, ?history, "a turn was asked for");
+        }
         Ok(Turn { turn: self.agent.begin(request)?, notes })
     }
 
@@ -81,7 +88,8 @@ impl WatchedAgent {
         let times =
             TurnTimes { asked, begun: None, first_token: None, ended: asked, usage, ending: None, guarded: false };
         // Nothing is told of what is refused before it begins.
-        Notes { metrics: Arc::clone(&self.metrics), record: CURRENT.try_with(Arc::clone).ok(), times: Some(times) }
+        let (metrics, record) = (Arc::clone(&self.metrics), CURRENT.try_with(Arc::clone).ok());
+        Notes { metrics, record, times: Some(times), logs_texts: self.logs_texts }
     }
 }
 
@@ -116,7 +124,13 @@ impl Turn {
     fn note(&mut self, event: &TurnEvent) {
         match event {
             TurnEvent::Reading { done: _, total } => self.notes.reading(*total),
-            TurnEvent::Began { .. } | TurnEvent::Delta { .. } | TurnEvent::Ended { .. } => self.notes.text(),
+            TurnEvent::Began { .. } | TurnEvent::Delta { .. } => self.notes.text(),
+            TurnEvent::Ended { said, .. } => {
+                self.notes.text();
+                if self.notes.logs_texts {
+                    tracing::info!(request = self.notes.id(), said = ?said.part, "the model said something");
+                }
+            }
             TurnEvent::ToolBegan { .. } | TurnEvent::ToolEnded { .. } => {}
             TurnEvent::Finished(Outcome { ending, usage, guard, dropped_items: _ }) => {
                 self.notes.finished(*ending, *usage, guard.is_some());
@@ -166,6 +180,10 @@ impl Drop for Raw {
 }
 
 impl Notes {
+    fn id(&self) -> Option<&str> {
+        self.record.as_ref().map(|record| record.id())
+    }
+
     fn reading(&mut self, total: usize) {
         if let Some(times) = &mut self.times {
             times.begun.get_or_insert_with(Instant::now);

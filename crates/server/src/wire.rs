@@ -1,6 +1,8 @@
 //! Requests as they come: JSON in, checked and typed data out, or an error that names the path. It must not know what is done with them.
 
+pub(crate) mod batches;
 pub(crate) mod chat;
+pub(crate) mod client_event;
 pub(crate) mod completions;
 pub(crate) mod conversations;
 pub(crate) mod decoding;

@@ -114,7 +114,7 @@ mod tests {
     fn a_hash_is_kept_until_a_file_changes() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("model");
-        synth::Writer::new(Shape::tiny()).layout(Layout::HuggingFace).write(&place).unwrap();
+        synth::Writer::new(Shape::tiny()).layout(Layout::HuggingFace { shards: 1 }).write(&place).unwrap();
         let open = || Checkpoint::open(&place).unwrap();
         let first = weights(&place, &open()).unwrap();
         assert_eq!(first.len(), 64);

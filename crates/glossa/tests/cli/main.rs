@@ -8,6 +8,7 @@ mod load;
 mod logits;
 mod run;
 mod scripted_server;
+mod serve;
 mod streams;
 mod text;
 mod train;

@@ -10,7 +10,8 @@ use store::{Lease, Renewed, Replaced, job_channel};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
-use super::log::{self, End};
+use super::conclusion::{self, End};
+use super::log;
 use super::worker::{LEASE, RENEW_EVERY};
 use super::{QUEUE, ended, projection};
 use crate::app::App;
@@ -56,7 +57,7 @@ pub(super) async fn run(app: &App, lease: &Lease, stopped: watch::Receiver<bool>
         return conclude(app, lease, stored, version, &recorded, End::Failed(error)).await;
     };
     pending.tries += 1;
-    let caller = Caller { owner: owner.clone(), role: Role::User };
+    let caller = caller(lease);
     let begun = begin(app, &caller, &stored).await;
     let (projection, turn) = match begun {
         Ok(begun) => begun,
@@ -318,11 +319,20 @@ async fn conclude(
     recorded: &[String],
     end: End,
 ) -> Result<(), ApiError> {
-    log::conclude(&mut stored, recorded, end);
+    let (owner, id) = (&lease.job.owner, &lease.job.id);
+    let caller = caller(lease);
+    let missing = conclusion::conclude(app, &caller, &mut stored, recorded, &end);
+    let first = i64::try_from(recorded.len()).unwrap_or(i64::MAX);
+    app.store().append_events(KIND, owner, id, first, missing, Some(lease)).await?;
     if replace(app, lease, &stored, version).await?.is_some() {
-        ended(app, &lease.job.owner, &stored).await;
+        ended(app, owner, &stored).await;
     }
     finish(app, lease).await
+}
+
+/// Whose job it is.
+fn caller(lease: &Lease) -> Caller {
+    Caller { owner: lease.job.owner.clone(), role: Role::User }
 }
 
 /// Replaces the record; `None` if the job is another's, or the response was deleted or ended by somebody else.

@@ -35,6 +35,7 @@ impl Workers {
         for _ in 0..app.settings().background_workers {
             tasks.spawn(work(app.clone(), stopped.clone()));
         }
+        tasks.spawn(crate::batches::work(app.clone(), stopped.clone()));
         tasks.spawn(sweep(app.clone(), stopped));
         Self { stop, tasks }
     }

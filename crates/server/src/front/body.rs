@@ -61,6 +61,8 @@ impl Drop for Answer {
     fn drop(&mut self) {
         // A body of known size is not asked again once it was given.
         let is_whole = self.is_whole || self.body.is_end_stream();
+        // What it still works on goes first, and tells what it took.
+        drop(std::mem::replace(&mut self.body, Body::empty()));
         self.record.finish(&self.app, is_whole);
     }
 }

@@ -8,15 +8,18 @@ use axum::routing::get;
 use serde_json::json;
 
 use crate::app::App;
+use crate::json_body::JsonBody;
 use crate::life::Phase;
+use crate::openapi;
 
-/// Health and metrics.
+/// Health, metrics, and what the API is.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/health", get(ready))
         .route("/health/ready", get(ready))
         .route("/health/live", get(live))
         .route("/metrics", get(metrics))
+        .route("/openapi.json", get(description))
 }
 
 /// Whether the process should go on living: not when the thread that computes is gone, which only a restart mends.
@@ -45,4 +48,9 @@ fn answer(status: StatusCode, word: &str, app: &App) -> Response {
 async fn metrics(State(app): State<App>) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, OPEN_METRICS)], app.metrics().text()).into_response()
+}
+
+/// What there is, for programs.
+async fn description() -> JsonBody {
+    JsonBody(openapi::document())
 }

@@ -32,6 +32,8 @@ impl<'a> Fields<'a> {
     /// The field, if it is there and not null.
     pub(crate) fn get(&self, name: &'static str) -> Option<At<'a>> {
         self.asked.borrow_mut().push(name);
+        #[cfg(test)]
+        asked_names::note(self.path_of(name));
         let value = self.object.get(name).filter(|value| !value.is_null())?;
         Some(At { value, path: self.path_of(name) })
     }
@@ -142,5 +144,27 @@ fn excerpt(value: &Value) -> String {
             format!("{:?}…", text.chars().take(LETTERS_MAX).collect::<String>())
         }
         Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => value.to_string(),
+    }
+}
+
+/// Which fields readers ask for, so that tests can hold the documented ones to them.
+#[cfg(test)]
+pub(crate) mod asked_names {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static NAMES: RefCell<BTreeSet<String>> = RefCell::default();
+    }
+
+    pub(super) fn note(path: String) {
+        NAMES.with_borrow_mut(|names| names.insert(path));
+    }
+
+    /// Paths that were asked for while `read` ran.
+    pub(crate) fn of<T>(read: impl FnOnce() -> T) -> (T, BTreeSet<String>) {
+        NAMES.take();
+        let value = read();
+        (value, NAMES.take())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use crate::published_schema::{check_events, check_response};
 use crate::support::{Api, answering, events, said, text, thought};
 
 /// An agent that says one token for each signal, and as many as it likes once the sender is gone.
@@ -15,17 +16,13 @@ fn paced(answer: String) -> (agent::Agent, crate::support::Prompts, mpsc::Sender
 }
 
 fn check_stream(events: &[Value], response: &Value) {
-    for (number, event) in events.iter().enumerate() {
-        assert_eq!(event["sequence_number"], json!(number), "{event}");
-    }
+    let told = check_events(events);
+    assert_eq!(&told, response, "the last event is the stored object");
+    check_response(response);
     let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(kinds[..3], ["response.created", "response.queued", "response.in_progress"]);
     let statuses: Vec<&str> = events[..3].iter().map(|event| event["response"]["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["queued", "queued", "in_progress"]);
-    assert_eq!(&events.last().unwrap()["response"], response, "the last event is the stored object");
-    let done = events.iter().filter(|event| event["type"] == "response.output_item.done");
-    let items: Vec<Value> = done.map(|event| event["item"].clone()).collect();
-    assert_eq!(response["output"], Value::Array(items));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,4 +206,27 @@ async fn a_server_that_stops_leaves_its_work_to_the_next() {
     let response = next.ended(queued["id"].as_str().unwrap()).await;
     assert_eq!((response["status"].as_str(), text(&response).as_str()), (Some("completed"), "one two three"));
     check_stream(&next.events(&format!("{path}?stream=true")).await, &response);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_computes_any_more_is_cancelled_where_it_stands() {
+    let (agent, _, go_on) = paced(thought("let me see", "one two three four five six seven eight nine ten"));
+    let mut api = Api::new(agent).await;
+    let queued = api.ask(json!({ "input": "a", "background": true })).await;
+    let path = format!("/v1/responses/{}", queued["id"].as_str().unwrap());
+    // The thought is over, the message has begun; all of it is in the log once the workers have stopped.
+    for _ in 0..24 {
+        go_on.send(()).unwrap();
+    }
+    let mut stored = 0;
+    while stored < 12 {
+        stored = api.store.events("response", "default", queued["id"].as_str().unwrap(), -1, 100).await.unwrap().len();
+    }
+    api.workers.take().unwrap().stop().await;
+    let cancelled = api.post(&format!("{path}/cancel"), json!({})).await;
+    assert_eq!(cancelled["status"], "cancelled");
+    let events = api.events(&format!("{path}?stream=true")).await;
+    check_stream(&events, &cancelled);
+    assert!(!cancelled["output"].as_array().unwrap().is_empty(), "what was said is kept: {cancelled}");
+    drop(go_on);
 }

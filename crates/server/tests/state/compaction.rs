@@ -23,6 +23,9 @@ async fn a_compacted_conversation_is_remembered() {
     let compacted = api.post("/v1/responses/compact", json!({ "model": "tiny", "input": input })).await;
     assert_eq!(compacted["object"], "response.compaction");
     assert!(compacted["usage"]["output_tokens"].as_i64() > Some(0) && compacted["created_at"].is_i64());
+    if let Some(published) = crate::published_schema::published() {
+        published.check("CompactResource", &compacted);
+    }
     let item = compacted["output"][0].clone();
     assert_eq!(item["type"], "compaction");
     let sealed = item["encrypted_content"].as_str().unwrap();

@@ -5,7 +5,14 @@ use std::sync::mpsc;
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use crate::published_schema::published;
 use crate::support::{Api, answering, ids, said, text};
+
+fn check(name: &str, value: &Value) {
+    if let Some(published) = published() {
+        published.check(name, value);
+    }
+}
 
 fn user(text: &str) -> Value {
     json!({ "type": "message", "role": "user", "content": text })
@@ -19,17 +26,21 @@ async fn a_conversation_lives() {
     let path = format!("/v1/conversations/{}", made["id"].as_str().unwrap());
     assert_eq!((&made["object"], &made["metadata"]), (&json!("conversation"), &json!({ "a": "b" })));
     assert!(made["id"].as_str().unwrap().starts_with("conv_") && made["created_at"].is_i64());
+    check("ConversationResource", &made);
     let changed = api.post(&path, json!({ "metadata": { "c": "d" } })).await;
     assert_eq!(changed["metadata"], json!({ "c": "d" }));
     assert_eq!(api.get(&path).await, changed);
     let added = api.post(&format!("{path}/items"), json!({ "items": [user("one"), user("two")] })).await;
     let listed = api.get(&format!("{path}/items?order=asc")).await;
+    check("ConversationItemList", &listed);
+    check("ConversationItemList", &added);
     assert_eq!(ids(&listed)[1..], ids(&added));
     assert_eq!(listed["data"][0]["content"], json!([{ "type": "input_text", "text": "hello" }]));
     assert_eq!((&listed["data"][0]["role"], &listed["data"][0]["status"]), (&json!("user"), &json!("completed")));
     let newest = api.get(&format!("{path}/items?limit=1")).await;
     assert_eq!((ids(&newest), &newest["has_more"]), (vec![ids(&added)[1].clone()], &json!(true)));
     let item = format!("{path}/items/{}", ids(&added)[0]);
+    check("ConversationItem", &added["data"][0]);
     assert_eq!(api.get(&item).await, added["data"][0]);
     assert_eq!(api.delete(&item).await, changed);
     assert_eq!(api.refused(Method::GET, &item, None).await.0, 404);
@@ -37,6 +48,7 @@ async fn a_conversation_lives() {
     assert_eq!(ids(&api.get(&format!("{path}/items")).await).len(), 2);
     let deleted = api.delete(&path).await;
     assert_eq!(deleted, json!({ "id": made["id"], "object": "conversation.deleted", "deleted": true }));
+    check("DeletedConversationResource", &deleted);
     for (method, path) in [(Method::GET, path.clone()), (Method::GET, format!("{path}/items")), (Method::DELETE, path)]
     {
         assert_eq!(api.refused(method, &path, None).await.0, 404);

@@ -61,6 +61,9 @@ async fn input_is_listed_page_by_page_newest_first() {
     let response = api.ask(json!({ "input": input })).await;
     let path = format!("/v1/responses/{}/input_items", response["id"].as_str().unwrap());
     let list = api.get(&path).await;
+    if let Some(published) = crate::published_schema::published() {
+        published.check("ResponseItemList", &list);
+    }
     let newest = ids(&list);
     assert_eq!((newest.len(), &list["object"], &list["has_more"]), (5, &json!("list"), &json!(false)));
     assert_eq!(list["data"][0]["content"][0]["text"], "message 4");

@@ -78,7 +78,7 @@ pub(crate) fn thought(thought: &str, text: &str) -> String {
 pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) workers: Option<Workers>,
-    router: Router,
+    pub(crate) router: Router,
 }
 
 impl Api {

@@ -1,0 +1,52 @@
+//! One line's answer, by the same routes as everybody's. It must not know batches.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::lines;
+use crate::caller::{Caller, Role};
+use crate::error::ApiError;
+
+/// Bytes of an answer.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// The line of an answer, and whether it succeeded.
+pub(super) async fn answer(
+    router: Router,
+    owner: String,
+    endpoint: &str,
+    id: &str,
+    request: lines::Request,
+) -> (Value, bool) {
+    let lines::Request { name, body } = request;
+    let caller = Caller { owner, role: Role::User };
+    let (status, body) = match send(router, caller, endpoint, &body).await {
+        Ok(answered) => answered,
+        Err(error) => (error.status, error.body()),
+    };
+    let response = json!({ "status_code": status.as_u16(), "request_id": id, "body": body });
+    let line = json!({ "id": format!("batch_{id}"), "custom_id": name, "response": response, "error": null });
+    (line, status.is_success())
+}
+
+async fn send(router: Router, caller: Caller, endpoint: &str, body: &Value) -> Result<(StatusCode, Value), ApiError> {
+    let failed = |error: &dyn std::fmt::Display| ApiError::internal(error);
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(endpoint)
+        .body(Body::from(body.to_string()))
+        .map_err(|error| failed(&error))?;
+    request.extensions_mut().insert(caller);
+    let Ok(response) = router.oneshot(request).await;
+    let status = response.status();
+    let bytes = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await.map_err(|error| failed(&error))?;
+    Ok((status, serde_json::from_slice(&bytes).map_err(|error| failed(&error))?))
+}
+
+/// The line of a request that was never answered.
+pub(super) fn unanswered(name: &str, id: &str, code: &str, message: &str) -> Value {
+    json!({ "id": format!("batch_{id}"), "custom_id": name, "response": null, "error": { "code": code, "message": message } })
+}

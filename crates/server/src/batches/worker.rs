@@ -1,0 +1,293 @@
+//! Takes batches from the queue, one after another, and sees them through. It must not know HTTP.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use axum::Router;
+use serde_json::Value;
+use store::{Item, Lease, Order, Page, Renewed, Replaced, queue_channel};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::{Batch, Counts, KIND, QUEUE, Status, answering, lines};
+use crate::app::App;
+use crate::error::ApiError;
+use crate::files::Draft;
+use crate::stored::unix_seconds;
+
+/// How long a batch is held without word from its worker.
+const LEASE: Duration = Duration::from_secs(30);
+/// How often it is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// How often an empty queue is looked at when nobody says that something came.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// After a fault, before it is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Answers that are read at a time.
+const PAGE_ITEMS: u32 = 200;
+/// What an item's id begins with.
+const COMPLETED: &str = "completed-";
+const FAILED: &str = "failed-";
+
+/// Works until it is told to stop.
+pub(crate) async fn work(app: App, mut stopped: watch::Receiver<bool>) {
+    let name = app.ids().next("worker");
+    while !*stopped.borrow() {
+        let mut queue = app.store().watch(&queue_channel(QUEUE));
+        match app.store().lease(QUEUE, &name, LEASE).await {
+            Ok(Some(lease)) => see_through(&app, lease, &stopped).await,
+            Ok(None) => tokio::select! {
+                _ = queue.changed(LOOK_EVERY) => {}
+                _ = stopped.changed() => {}
+            },
+            Err(error) => {
+                tracing::error!(%error, "no batch could be taken from the store; trying again");
+                let _ = tokio::time::timeout(PAUSE, stopped.changed()).await;
+            }
+        }
+    }
+}
+
+/// In a task of its own: a fault in one batch must not end the worker.
+async fn see_through(app: &App, lease: Lease, stopped: &watch::Receiver<bool>) {
+    let (app, stopped) = (app.clone(), stopped.clone());
+    let id = lease.job.id.clone();
+    let run = tokio::spawn(async move {
+        let run = Run { owner: lease.job.owner.clone(), id: lease.job.id.clone(), app: &app, lease: &lease };
+        let outcome = run.through(stopped).await;
+        let pause = if outcome.is_err() { PAUSE } else { Duration::ZERO };
+        let left = match &outcome {
+            Ok(true) => app.store().finish(&lease).await,
+            Ok(false) | Err(_) => app.store().release(&lease, pause).await,
+        };
+        left.map_err(ApiError::from).and(outcome)
+    });
+    match run.await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(batch = id, message = error.message, "a batch broke off; it is tried again"),
+        Err(error) => tracing::error!(batch = id, %error, "a batch broke off by a fault; it is tried again"),
+    }
+}
+
+/// A batch that is being worked on.
+struct Run<'a> {
+    app: &'a App,
+    lease: &'a Lease,
+    owner: String,
+    id: String,
+}
+
+/// Why no more lines are begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Break {
+    /// It was cancelled.
+    Cancelled,
+    /// Its time is over.
+    Expired,
+    /// The server stops; the batch goes on elsewhere.
+    Stopped,
+}
+
+impl Run<'_> {
+    /// Whether the batch is over.
+    async fn through(&self, mut stopped: watch::Receiver<bool>) -> Result<bool, ApiError> {
+        let Some(mut batch) = self.batch().await? else { return Ok(true) };
+        if batch.status == Status::Validating {
+            let (total, errors) = lines::check(self.app, &self.owner, &batch.input_file_id, &batch.endpoint).await?;
+            let status = if errors.is_empty() { Status::InProgress } else { Status::Failed };
+            batch = self
+                .change(|batch| {
+                    batch.counts.total = total;
+                    batch.errors.clone_from(&errors);
+                    // A cancellation that came meanwhile stands.
+                    if batch.status == Status::Validating {
+                        batch.reach(status);
+                    }
+                })
+                .await?;
+        }
+        if batch.status.is_over() {
+            return Ok(true);
+        }
+        let broken = if batch.status == Status::InProgress { self.answer(&batch, &mut stopped).await? } else { None };
+        let is_cancelled = broken == Some(Break::Cancelled) || batch.status == Status::Cancelling;
+        let last = match broken {
+            Some(Break::Stopped) => return Ok(false),
+            Some(Break::Expired) => Status::Expired,
+            _ if is_cancelled => Status::Cancelled,
+            _ => Status::Completed,
+        };
+        self.finish(last).await?;
+        Ok(true)
+    }
+
+    async fn batch(&self) -> Result<Option<Batch>, ApiError> {
+        let record = self.app.store().get(KIND, &self.owner, &self.id).await?;
+        record.map(|record| Batch::of_record(&record)).transpose()
+    }
+
+    /// Changes the record, whatever others have changed meanwhile.
+    async fn change(&self, change: impl Fn(&mut Batch)) -> Result<Batch, ApiError> {
+        let store = self.app.store();
+        loop {
+            let (mut batch, version) = Batch::need(self.app, &self.owner, &self.id).await?;
+            change(&mut batch);
+            let body = batch.body()?;
+            let replaced = store.replace_held(self.lease, KIND, &self.owner, &self.id, body, Some(version)).await?;
+            if let Replaced::Done { .. } = replaced {
+                return Ok(batch);
+            }
+        }
+    }
+
+    /// Answers every line that has no answer yet, some at once.
+    async fn answer(&self, batch: &Batch, stopped: &mut watch::Receiver<bool>) -> Result<Option<Break>, ApiError> {
+        let (answered, mut counts) = self.answered(batch).await?;
+        let router = crate::routes::api(self.app.clone());
+        let (mut lines, mut number) = (lines::of_file(self.app, &self.owner, &batch.input_file_id), 0);
+        let (mut running, mut is_read, mut broken) = (JoinSet::new(), false, None);
+        let mut renewals = interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let most = self.app.settings().body_bytes_max;
+        while broken.is_none() {
+            while !is_read && running.len() < self.app.settings().background_workers.max(1) {
+                match lines::next(&mut lines, &mut number, most).await? {
+                    Some(_) if answered.contains(&number) => {}
+                    Some(line) => self.begin(&mut running, &router, &batch.endpoint, number, &line),
+                    None => is_read = true,
+                }
+            }
+            if running.is_empty() {
+                break;
+            }
+            tokio::select! {
+                Some(done) = running.join_next() => {
+                    let (number, line, is_good) = done.map_err(|error| ApiError::internal(&error))?;
+                    self.keep(number, &line, is_good).await?;
+                    *(if is_good { &mut counts.completed } else { &mut counts.failed }) += 1;
+                    self.change(|batch| batch.counts = counts).await?;
+                }
+                _ = renewals.tick() => broken = self.renew(batch).await?,
+                () = told_to_stop(stopped) => broken = Some(Break::Stopped),
+            }
+        }
+        Ok(broken)
+    }
+
+    fn begin(
+        &self,
+        running: &mut JoinSet<(u64, Value, bool)>,
+        router: &Router,
+        endpoint: &str,
+        number: u64,
+        line: &[u8],
+    ) {
+        let id = self.app.ids().next("req");
+        let request = match lines::read(line, endpoint) {
+            Ok(request) => request,
+            // Every line was good when all were looked at.
+            Err((code, _, message)) => {
+                let line = answering::unanswered("", &id, code, &message);
+                running.spawn(async move { (number, line, false) });
+                return;
+            }
+        };
+        let (router, owner, endpoint) = (router.clone(), self.owner.clone(), endpoint.to_owned());
+        running.spawn(async move {
+            let (line, is_good) = answering::answer(router, owner, &endpoint, &id, request).await;
+            (number, line, is_good)
+        });
+    }
+
+    async fn renew(&self, batch: &Batch) -> Result<Option<Break>, ApiError> {
+        Ok(match self.app.store().renew(self.lease, LEASE).await? {
+            Renewed::Held if unix_seconds() >= batch.expires_at() => Some(Break::Expired),
+            Renewed::Held => None,
+            Renewed::CancelAsked => Some(Break::Cancelled),
+            Renewed::Lost => Some(Break::Stopped),
+        })
+    }
+
+    /// Lines that have an answer, and how many of each sort.
+    async fn answered(&self, batch: &Batch) -> Result<(HashSet<u64>, Counts), ApiError> {
+        let (mut answered, mut counts) = (HashSet::new(), Counts { total: batch.counts.total, ..Counts::default() });
+        let mut after = None;
+        loop {
+            let (items, has_more) = self.page(after.take()).await?;
+            for item in &items {
+                let (count, number) = match item.id.strip_prefix(COMPLETED) {
+                    Some(number) => (&mut counts.completed, number),
+                    None => (&mut counts.failed, item.id.trim_start_matches(FAILED)),
+                };
+                *count += 1;
+                answered.extend(number.parse::<u64>());
+            }
+            after = items.last().map(|item| item.id.clone());
+            if !has_more {
+                return Ok((answered, counts));
+            }
+        }
+    }
+
+    async fn page(&self, after: Option<String>) -> Result<(Vec<Item>, bool), ApiError> {
+        let page = Page { after, limit: PAGE_ITEMS, order: Order::Asc };
+        let listed = self.app.store().items(KIND, &self.owner, &self.id, page).await?;
+        Ok((listed.items, listed.has_more))
+    }
+
+    async fn keep(&self, number: u64, line: &Value, is_good: bool) -> Result<(), ApiError> {
+        let id = format!("{}{number}", if is_good { COMPLETED } else { FAILED });
+        let items = vec![Item { id, body: line.to_string() }];
+        Ok(self.app.store().append_items(KIND, &self.owner, &self.id, items).await?)
+    }
+
+    /// Writes the answers into files, and the end into the record.
+    async fn finish(&self, last: Status) -> Result<(), ApiError> {
+        let batch = self
+            .change(|batch| {
+                if batch.status == Status::InProgress {
+                    batch.reach(Status::Finalizing);
+                }
+            })
+            .await?;
+        let output = self.write(&batch, COMPLETED, "output").await?;
+        let errors = self.write(&batch, FAILED, "error").await?;
+        self.change(|batch| {
+            batch.output_file_id.clone_from(&output);
+            batch.error_file_id.clone_from(&errors);
+            batch.reach(last);
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// A file of all answers of one sort; none where there are no answers of it.
+    async fn write(&self, batch: &Batch, prefix: &str, sort: &str) -> Result<Option<String>, ApiError> {
+        let (mut draft, mut after) = (None, None);
+        loop {
+            let (items, has_more) = self.page(after.take()).await?;
+            for item in items.iter().filter(|item| item.id.starts_with(prefix)) {
+                let draft = match &mut draft {
+                    Some(draft) => draft,
+                    none => none.insert(Draft::begin(self.app, &self.owner).await?),
+                };
+                draft.write(item.body.as_bytes()).await?;
+                draft.write(b"\n").await?;
+            }
+            after = items.last().map(|item| item.id.clone());
+            if !has_more {
+                break;
+            }
+        }
+        let Some(draft) = draft else { return Ok(None) };
+        let expires = batch.output_seconds.map(|seconds| unix_seconds() + seconds);
+        let (id, _) = draft.finish(format!("{}_{sort}.jsonl", self.id), "batch_output", expires).await?;
+        Ok(Some(id))
+    }
+}
+
+/// Waits until the server stops, or whoever could say so is gone.
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|&stopped| stopped).await;
+}

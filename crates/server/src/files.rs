@@ -1,0 +1,183 @@
+//! Uploaded files and files that batches write: a record and its bytes. It must not know HTTP.
+
+use axum::body::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::{Attached, BLOB_CALL_BYTES_MAX, Record, Upload};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::stored::{self, unix_seconds};
+
+/// The kind of record that a file is.
+pub(crate) const KIND: &str = "file";
+/// Bytes that are gathered before they are written to the store.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// A file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct File {
+    pub(crate) bytes: u64,
+    pub(crate) created_at: i64,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) filename: String,
+    pub(crate) purpose: String,
+}
+
+/// A file that is being written. What is not finished is removed by the store.
+pub(crate) struct Draft<'a> {
+    app: &'a App,
+    upload: Upload,
+    piece: Vec<u8>,
+    bytes: u64,
+}
+
+impl File {
+    /// The file as clients get it.
+    pub(crate) fn object(&self, id: &str) -> Value {
+        let Self { bytes, created_at, expires_at, filename, purpose } = self;
+        json!({
+            "id": id,
+            "object": "file",
+            "bytes": bytes,
+            "created_at": created_at,
+            "expires_at": expires_at,
+            "filename": filename,
+            "purpose": purpose,
+            "status": "processed",
+        })
+    }
+
+    /// An owner's file.
+    ///
+    /// # Errors
+    /// 404 where there is none; where the store fails.
+    pub(crate) async fn need(app: &App, owner: &str, id: &str) -> Result<Self, ApiError> {
+        let record = stored::found(app.store().get(KIND, owner, id).await)?;
+        Self::of_record(&record.ok_or_else(|| ApiError::not_found("file", id))?)
+    }
+
+    pub(crate) fn of_record(record: &Record) -> Result<Self, ApiError> {
+        serde_json::from_str(&record.body).map_err(|error| stored::unreadable(KIND, &record.id, &error))
+    }
+}
+
+impl<'a> Draft<'a> {
+    /// Begins a file.
+    pub(crate) async fn begin(app: &'a App, owner: &str) -> Result<Self, ApiError> {
+        let upload = app.store().begin_upload(owner).await?;
+        Ok(Self { app, upload, piece: Vec::new(), bytes: 0 })
+    }
+
+    /// Writes at its end.
+    ///
+    /// # Errors
+    /// 413 beyond the largest file; where the store fails.
+    pub(crate) async fn write(&mut self, data: &[u8]) -> Result<(), ApiError> {
+        self.bytes += data.len() as u64;
+        let most = self.app.settings().file_bytes_max;
+        if self.bytes > most as u64 {
+            let message =
+                format!("the file has more than {most} bytes, the most that this server takes; send a smaller one");
+            let status = axum::http::StatusCode::PAYLOAD_TOO_LARGE;
+            return Err(ApiError::new(status, "invalid_request_error", Some("file_too_large"), message));
+        }
+        self.piece.extend_from_slice(data);
+        if self.piece.len() >= PIECE_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<(), ApiError> {
+        let piece = std::mem::take(&mut self.piece);
+        for part in piece.chunks(BLOB_CALL_BYTES_MAX) {
+            self.app.store().write_upload(&self.upload, part.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes it a file; gives its id.
+    pub(crate) async fn finish(
+        mut self,
+        filename: String,
+        purpose: &str,
+        expires_at: Option<i64>,
+    ) -> Result<(String, File), ApiError> {
+        if !self.piece.is_empty() {
+            self.flush().await?;
+        }
+        let Self { app, upload, piece: _, bytes } = self;
+        let created_at = unix_seconds();
+        let file = File { bytes, created_at, expires_at, filename, purpose: purpose.to_owned() };
+        let id = app.ids().next("file").replacen('_', "-", 1);
+        let record = Record {
+            kind: KIND.to_owned(),
+            owner: upload.owner.clone(),
+            id: id.clone(),
+            body: serde_json::to_string(&file).map_err(|error| ApiError::internal(&error))?,
+            created: created_at,
+            expires: expires_at,
+            version: 1,
+        };
+        app.store().put_with(record, Attached { blob: Some(upload), ..Attached::default() }).await?;
+        Ok((id, file))
+    }
+}
+
+/// Reads a file from its beginning, piece by piece.
+pub(crate) struct Pieces {
+    app: App,
+    owner: String,
+    id: String,
+    offset: u64,
+}
+
+impl Pieces {
+    pub(crate) fn new(app: App, owner: String, id: String) -> Self {
+        Self { app, owner, id, offset: 0 }
+    }
+
+    /// The next piece; nothing behind the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let read = self.app.store().read_blob(KIND, &self.owner, &self.id, self.offset, PIECE_BYTES).await?;
+        let piece = read.ok_or_else(|| ApiError::not_found("file", &self.id))?;
+        self.offset += piece.len() as u64;
+        Ok(Some(Bytes::from(piece)).filter(|piece| !piece.is_empty()))
+    }
+}
+
+/// Reads a file line by line, however its pieces fall.
+pub(crate) struct Lines {
+    pieces: Pieces,
+    rest: Vec<u8>,
+    is_over: bool,
+}
+
+impl Lines {
+    pub(crate) fn new(pieces: Pieces) -> Self {
+        Self { pieces, rest: Vec::new(), is_over: false }
+    }
+
+    /// The next line, without its end; nothing behind the last one. A line longer than `most` bytes is an error.
+    pub(crate) async fn next(&mut self, most: usize) -> Result<Option<Vec<u8>>, ApiError> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = self.rest[searched..].iter().position(|&byte| byte == b'\n') {
+                let tail = self.rest.split_off(searched + at + 1);
+                let mut line = std::mem::replace(&mut self.rest, tail);
+                line.pop();
+                return Ok(Some(line));
+            }
+            searched = self.rest.len();
+            if searched > most {
+                let message = format!("a line has more than {most} bytes; make requests smaller");
+                return Err(ApiError::bad_request("line_too_long", message));
+            }
+            if self.is_over {
+                return Ok(Some(std::mem::take(&mut self.rest)).filter(|line| !line.is_empty()));
+            }
+            match self.pieces.next().await? {
+                Some(piece) => self.rest.extend_from_slice(&piece),
+                None => self.is_over = true,
+            }
+        }
+    }
+}
