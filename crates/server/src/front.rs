@@ -96,6 +96,7 @@ fn admit(app: &App, request: &mut Request, record: &Record) -> Result<Option<cra
             "the server is being shut down; send this to another, or again after the restart",
         ));
     }
+    access::check_size(request, app.settings().body_bytes_max)?;
     let Some(keys) = app.keys() else { return Ok(None) };
     let (caller, limits, usage) = access::caller(keys, request.headers())?;
     record.belongs_to(&caller.owner, &usage);

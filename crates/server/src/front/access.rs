@@ -1,5 +1,6 @@
 //! Who may come in, and what they are told who may not. It must not know what is behind the door.
 
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::caller::Caller;
@@ -32,6 +33,17 @@ pub(super) fn of(path: &str) -> Access {
 pub(super) fn is_anthropic(path: &str) -> bool {
     let path = path.strip_prefix("/v1").unwrap_or(path);
     path == "/messages" || path.starts_with("/messages/")
+}
+
+/// Refuses a body that says itself that it is too large, before any of it is read. Files have a limit of their own.
+pub(super) fn check_size(request: &Request, most: usize) -> Result<(), ApiError> {
+    let told = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let path = request.uri().path();
+    if path.strip_prefix("/v1").unwrap_or(path) == "/files" || told.is_none_or(|bytes| bytes <= most as u64) {
+        return Ok(());
+    }
+    let message = format!("the body has more than {most} bytes, the most that this server takes; send less");
+    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", Some("body_too_large"), message))
 }
 
 /// The caller by the key in `Authorization: Bearer` or `x-api-key`.

@@ -68,11 +68,18 @@ async fn who_is_too_slow_is_let_go() {
     let half_a_head = connect(&address, "GET /health HTTP/1.1\r\nhost:").await;
     assert!(!rest(half_a_head).await.contains("200 OK"), "closed without an answer");
     let (_app, address, _serving) = start(Listen { body_time: short, ..listen() }, "").await;
-    let half_a_body =
-        connect(&address, "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{").await;
+    let half_a_body = connect(
+        &address,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 9\r\n\r\n{",
+    )
+    .await;
     let answer = rest(half_a_body).await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("body_unreadable"), "{answer}");
-    assert!(rest(connect(&address, "GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await).await.contains("200 OK"));
+    assert!(
+        rest(connect(&address, "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await)
+            .await
+            .contains("200 OK")
+    );
 }
 
 #[tokio::test]
