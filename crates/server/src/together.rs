@@ -7,7 +7,6 @@ use agent::{Ending, RawEvent, TurnEvent};
 
 use crate::error::ApiError;
 use crate::turns::{Raw, Turn};
-use crate::turns::{Raw, Turn};
 
 /// Something whose events are waited for.
 pub(crate) trait Source {

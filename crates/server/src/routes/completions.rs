@@ -19,7 +19,6 @@ use crate::sse;
 use crate::stored::unix_seconds;
 use crate::together::{Source, Together};
 use crate::turns::Raw;
-use crate::turns::Raw;
 use crate::wire::completions::CompletionRequest;
 
 pub(crate) fn routes() -> Router<App> {

@@ -18,7 +18,6 @@ use crate::project::generate::{GenerateHead, GenerateProjection};
 use crate::sse;
 use crate::together::{Source, Together};
 use crate::turns::Raw;
-use crate::turns::Raw;
 use crate::wire::generate::GenerateRequest;
 
 pub(crate) fn routes() -> Router<App> {
