@@ -140,8 +140,9 @@ impl From<store::Error> for ApiError {
             | Error::EventDiffers { .. }
             | Error::LeaseLost { .. }
             | Error::UploadGone { .. }
-            | Error::Database { .. }
-            | Error::Unsure { .. } => Self::internal(&error),
+            | Error::Encoding { .. }
+            | Error::Unsure { .. }
+            | Error::Database { .. } => Self::internal(&error),
         }
     }
 }
