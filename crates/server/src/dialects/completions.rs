@@ -108,6 +108,7 @@ async fn log_probabilities_of_prompt_and_answer() {
         "<|channel|>final<|message|>Good day."
     );
     assert_eq!(lists["text_offset"][0], PROMPT.chars().count());
+    assert_eq!(lists["text_offset"][1], PROMPT.chars().count() + "<|channel|>".len());
 
     let body = asked(json!({ "logprobs": 0, "echo": true, "max_tokens": 0 }));
     let answer = api.post(PATH, &body).await;
