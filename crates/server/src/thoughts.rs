@@ -111,7 +111,8 @@ mod tests {
     #[tokio::test]
     async fn thoughts_are_found_by_their_owner_here_and_after_a_restart() {
         let app = App::idle().await;
-        let [anna, ben] = ["anna", "ben"].map(|owner| Caller { owner: owner.to_owned(), role: crate::caller::Role::User });
+        let [anna, ben] =
+            ["anna", "ben"].map(|owner| Caller { owner: owner.to_owned(), role: crate::caller::Role::User });
         let items = [HistoryItem { value: serde_json::json!({ "id": "rs_1" }), tokens: Some(vec![1, 2]) }];
         keep(&app, &anna, &["call_1".to_owned(), "call_2".to_owned()], &items).await;
         for _ in 0..2 {

@@ -50,7 +50,9 @@ fn told(mut projection: Projection, log: &[Value], end: &End) -> Vec<Value> {
 fn bare(response: &Value, end: &End) -> Value {
     let (kind, status, error) = match end {
         End::Cancelled => ("response.incomplete", "cancelled", Value::Null),
-        End::Failed(error) => ("response.failed", "failed", json!({ "code": "server_error", "message": error.message })),
+        End::Failed(error) => {
+            ("response.failed", "failed", json!({ "code": "server_error", "message": error.message }))
+        }
     };
     let mut response = response.clone();
     response["status"] = json!(status);

@@ -110,7 +110,8 @@ impl Connection {
         };
         let (lanes, stream) = (self.lanes.len(), stream_id.clone());
         if lanes == LANES_MAX && !self.lanes.contains_key(&stream_id) {
-            let message = format!("this connection has {LANES_MAX} streams already; use one of them, or another connection");
+            let message =
+                format!("this connection has {LANES_MAX} streams already; use one of them, or another connection");
             return Some(refusal(&too_many(message), stream_id.as_deref()));
         }
         let requests = self.lanes.entry(stream_id).or_insert_with_key(|stream_id| {

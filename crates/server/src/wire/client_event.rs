@@ -35,7 +35,8 @@ impl ClientEvent {
             None => return Err(ApiError::invalid("type", "type is missing; it is \"response.create\"")),
         }
         let stream_id = event.shift_remove("stream_id").filter(|id| !id.is_null()).map(read_stream_id).transpose()?;
-        if event.get("background").is_some_and(|background| *background != Value::Bool(false) && !background.is_null()) {
+        if event.get("background").is_some_and(|background| *background != Value::Bool(false) && !background.is_null())
+        {
             let message = "background is not to be had over a WebSocket; create the response by POST";
             return Err(ApiError::unsupported("background", message));
         }
@@ -53,7 +54,8 @@ fn read_stream_id(value: Value) -> Result<String, ApiError> {
     match value {
         Value::String(id) if is_good(&id) => Ok(id),
         _ => {
-            let message = format!("stream_id must be 1 to {STREAM_ID_LETTERS_MAX} of the letters A-Z, a-z, 0-9, _, . and -");
+            let message =
+                format!("stream_id must be 1 to {STREAM_ID_LETTERS_MAX} of the letters A-Z, a-z, 0-9, _, . and -");
             Err(ApiError::invalid("stream_id", message))
         }
     }
@@ -67,7 +69,8 @@ mod tests {
 
     #[test]
     fn an_event_is_a_body_with_an_envelope() {
-        let event = json!({ "type": "response.create", "stream_id": "a.b-c_1", "stream": true, "model": "m", "input": "x" });
+        let event =
+            json!({ "type": "response.create", "stream_id": "a.b-c_1", "stream": true, "model": "m", "input": "x" });
         let read = ClientEvent::read(event.to_string().as_bytes()).unwrap();
         let body = json!({ "model": "m", "input": "x" });
         assert_eq!(read, ClientEvent { stream_id: Some("a.b-c_1".to_owned()), body });

@@ -18,7 +18,8 @@ impl Client {
         let router = api.router.clone();
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let stream = TcpStream::connect(address).await.unwrap();
-        let (socket, _) = tokio_tungstenite::client_async(format!("ws://{address}/v1/responses"), stream).await.unwrap();
+        let (socket, _) =
+            tokio_tungstenite::client_async(format!("ws://{address}/v1/responses"), stream).await.unwrap();
         Self(socket)
     }
 
@@ -76,7 +77,8 @@ impl Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_remembers_what_is_not_stored() {
-    let (agent, prompts) = answering(|prompt| thought("hm", &format!("answer {}", prompt.matches("<|start|>user").count())), || {});
+    let (agent, prompts) =
+        answering(|prompt| thought("hm", &format!("answer {}", prompt.matches("<|start|>user").count())), || {});
     let api = Api::new(agent).await;
     let mut client = Client::connect(&api).await;
     client.create(json!({ "input": "one", "store": false })).await;
@@ -88,7 +90,9 @@ async fn a_connection_remembers_what_is_not_stored() {
     let prompt = prompts.last();
     assert!(prompt.contains("one") && prompt.contains("answer 1"), "{prompt}");
     // From another lane of the same connection, but not from another connection.
-    client.create(json!({ "input": "fork", "stream_id": "b", "store": false, "previous_response_id": first["id"] })).await;
+    client
+        .create(json!({ "input": "fork", "stream_id": "b", "store": false, "previous_response_id": first["id"] }))
+        .await;
     let events = client.events().await;
     assert!(events.iter().all(|event| event["stream_id"] == "b"));
     assert_eq!(text(&events.last().unwrap()["response"]), "answer 2");
@@ -160,7 +164,10 @@ async fn what_is_wrong_is_told_and_the_connection_stays() {
         (r#"{"type":"response.create","model":"tiny","input":"x","background":true}"#, "unsupported_value"),
         (r#"{"type":"response.create","model":"tiny","input":"x","colour":1}"#, "unknown_parameter"),
         (r#"{"type":"response.create","model":"other","input":"x"}"#, "model_not_found"),
-        (r#"{"type":"response.create","model":"tiny","input":"x","previous_response_id":"resp_x"}"#, "previous_response_not_found"),
+        (
+            r#"{"type":"response.create","model":"tiny","input":"x","previous_response_id":"resp_x"}"#,
+            "previous_response_not_found",
+        ),
     ] {
         client.send(event).await;
         assert_eq!(client.error().await.1, code, "{event}");
