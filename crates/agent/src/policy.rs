@@ -64,6 +64,15 @@ pub(crate) fn channel_of(name: &ToolName, request: &TurnRequest) -> &'static str
     if thinks { "analysis" } else { "commentary" }
 }
 
+/// The channel of a call, from its header if that names one that calls come on.
+pub(crate) fn channel_or(header: Option<String>, usual: &'static str) -> &'static str {
+    match header.as_deref() {
+        Some("analysis") => "analysis",
+        Some("commentary") => "commentary",
+        Some(_) | None => usual,
+    }
+}
+
 /// The rules of a turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {

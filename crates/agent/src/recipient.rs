@@ -102,6 +102,7 @@ mod tests {
             ("search", Some(3)),
             ("functions.search", Some(3)),
             ("container.exec", Some(4)),
+            ("functions.get_weatherxyz", None),
             ("functions.apply_patch", None),
             ("functions.", None),
             ("", None),

@@ -25,7 +25,7 @@ use crate::speaker::Speaker;
 use crate::stops::Stops;
 use errand::Errand;
 
-/// Times that a turn is steered before nothing is left to choose.
+/// Times that a turn is steered, between two outputs of built-in tools, before nothing is left to choose.
 pub(crate) const STEERS_MAX: usize = 8;
 
 /// Calls of the caller's tools in one turn, where several were asked for.
@@ -80,7 +80,7 @@ enum Next {
     /// Another generation, behind these tokens.
     Force(Vec<u32>),
     /// A built-in tool works on a call that came on this channel.
-    Run { call: Call, tool: usize, channel: String },
+    Run { call: Call, tool: usize, channel: &'static str },
 }
 
 impl Turn {
@@ -88,8 +88,7 @@ impl Turn {
         let policy = Policy::new(&request)?;
         let prompt = agent.prompts().render(&request)?;
         request.history = Vec::new();
-        let mut progress = Progress::default();
-        progress.spent = request.tool_calls_max == Some(0) || agent.settings().rounds_max == 0;
+        let spent = request.tool_calls_max == Some(0) || agent.settings().rounds_max == 0;
         let length = prompt.tokens.len();
         let mut turn = Self {
             reader: Reader::new(agent.envelope())?,
@@ -97,7 +96,7 @@ impl Turn {
             agent,
             request,
             policy,
-            progress,
+            progress: Progress { spent, ..Progress::default() },
             canceller: Canceller::default(),
             sequence: prompt.tokens,
             message_at: length,
@@ -291,7 +290,7 @@ impl Turn {
     fn on_output(&mut self, output: String) {
         let Work::Running(errand) = &self.work else { return };
         let (call_id, name) = (errand.call_id.clone(), errand.recipient.clone());
-        let tokens = self.agent.prompts().output(&name, &errand.channel, &output);
+        let tokens = self.agent.prompts().output(&name, errand.channel, &output);
         let tokens = tokens.expect("the tool's name was checked when the turn began");
         self.speaker.tell(TurnEvent::ToolEnded { call_id, output });
         self.usage.input_tokens += tokens.len();
@@ -299,6 +298,7 @@ impl Turn {
         self.reader.begin();
         (self.message_at, self.ended_at) = (self.sequence.len(), self.sequence.len());
         self.built_in_calls += 1;
+        self.steers = 0;
         let most = self.request.tool_calls_max.unwrap_or(usize::MAX).min(self.agent.settings().rounds_max);
         self.progress.spent = self.built_in_calls >= most;
         if self.tokens_left() == Some(0) {

@@ -11,6 +11,7 @@
 //! A hit is exact: a page holds what reading the tokens would have computed, bit for bit, whatever was read beside it.
 
 mod evict;
+mod fetch;
 mod tier;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use crate::disk::Key;
 use crate::error::Error;
 use crate::job::DiskCache;
 use crate::stats::CacheStats;
+use fetch::Fetch;
 use tier::Tier;
 
 /// How far apart places are at most where a prompt may go on differently at no cost.
@@ -35,6 +37,8 @@ pub(crate) struct PrefixCache {
     nodes: HashMap<Key, Node>,
     /// Counts uses: who was used last has the greatest number.
     clock: u64,
+    /// Goes before the tier, whose thread fills it.
+    fetch: Option<Fetch>,
     tier: Option<Tier>,
     stats: CacheStats,
 }
@@ -76,7 +80,7 @@ impl PrefixCache {
         let version = format!("{name} {} {}", shape.kind, shape.block_positions);
         let tier = disk.map(|disk| Tier::open(disk, &version)).transpose()?;
         let (nodes, stats) = (HashMap::new(), CacheStats::default());
-        Ok(Self { shape, version: version.into_bytes(), capacity, nodes, clock: 0, tier, stats })
+        Ok(Self { shape, version: version.into_bytes(), capacity, nodes, clock: 0, fetch: None, tier, stats })
     }
 
     /// The longest beginning of a prompt that somebody can begin behind; at least one token is left to compute.
@@ -84,16 +88,7 @@ impl PrefixCache {
         self.clock += 1;
         self.stats.lookups += 1;
         let block = self.shape.block_positions;
-        let root = Key::root(&self.version, tenant);
-        let mut keys = Vec::new();
-        for tokens in prompt.chunks_exact(block).take((prompt.len() - 1) / block) {
-            let key = keys.last().unwrap_or(&root).child(tokens);
-            if !self.is_there(&key, AttentionKind::Full) {
-                break;
-            }
-            keys.push(key);
-        }
-        self.shorten(&mut keys);
+        let mut keys = self.known(tenant, prompt);
         while let Some(missing) = self.load(model, &keys) {
             keys.truncate(missing);
             self.shorten(&mut keys);
@@ -109,6 +104,22 @@ impl PrefixCache {
         // From now on the path may go like any other.
         self.clock += 1;
         Found { path, full, sliding }
+    }
+
+    /// The blocks of a prompt behind which somebody can begin, in memory or on the disk.
+    fn known(&self, tenant: &[u8], prompt: &[u32]) -> Vec<Key> {
+        let block = self.shape.block_positions;
+        let root = Key::root(&self.version, tenant);
+        let mut keys = Vec::new();
+        for tokens in prompt.chunks_exact(block).take((prompt.len() - 1) / block) {
+            let key = keys.last().unwrap_or(&root).child(tokens);
+            if !self.is_there(&key, AttentionKind::Full) {
+                break;
+            }
+            keys.push(key);
+        }
+        self.shorten(&mut keys);
+        keys
     }
 
     /// The path of a prompt that is read as a whole, whatever is known of it.

@@ -21,6 +21,7 @@
 mod folder;
 mod index;
 mod key;
+mod reader;
 mod record;
 mod store;
 mod writer;
@@ -28,6 +29,7 @@ mod writer;
 use std::path::PathBuf;
 
 pub use key::Key;
+pub(crate) use reader::DiskReader;
 pub use store::{DiskStats, DiskStore};
 pub use writer::DiskWriter;
 

@@ -31,6 +31,9 @@ pub(crate) struct Sequence {
     /// While it runs.
     pub(crate) id: Option<SequenceId>,
     pub(crate) path: Path,
+    /// While it waits: whether its prompt was looked for on the disk, and then whether it must be fetched from there.
+    pub(crate) needs_disk: Option<bool>,
+    pub(crate) was_fetched: bool,
     /// Of the prompt, what the prefix cache gave when it was first looked up.
     pub(crate) cached_tokens: Option<usize>,
     sampler: Sampler,
@@ -75,6 +78,8 @@ impl Sequence {
             computed: 0,
             id: None,
             path: Path::default(),
+            needs_disk: None,
+            was_fetched: false,
             cached_tokens: None,
             submitted: now,
             started: None,

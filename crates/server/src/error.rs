@@ -135,13 +135,13 @@ impl From<store::Error> for ApiError {
             | Error::Foreign { .. }
             | Error::ReadOnly { .. }
             | Error::NewerSchema { .. }
-            | Error::Encoding { .. }
             | Error::Gap { .. }
             | Error::EventDiffers { .. }
             | Error::LeaseLost { .. }
             | Error::UploadGone { .. }
-            | Error::Database { .. }
-            | Error::Unsure { .. } => Self::internal(&error),
+            | Error::Encoding { .. }
+            | Error::Unsure { .. }
+            | Error::Database { .. } => Self::internal(&error),
         }
     }
 }

@@ -7,7 +7,7 @@ use harmony::{Conversation, DeveloperContent, Message, Renderer, Role};
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::item::{Call, CallKind, Item, Part, Phase, Said};
-use crate::policy::channel_of;
+use crate::policy::{channel_of, channel_or};
 use crate::replay;
 use crate::request::{ReasoningContext, TurnRequest};
 
@@ -30,7 +30,7 @@ pub(super) fn pieces(renderer: &Renderer, envelope: &Envelope, request: &TurnReq
         ReasoningContext::CurrentTurn => last_final.is_some_and(|last| index < last),
         ReasoningContext::AllTurns => false,
     };
-    let mut calls: HashMap<&str, (&Call, String, usize)> = HashMap::new();
+    let mut calls: HashMap<&str, (&Call, &'static str, usize)> = HashMap::new();
     let mut units = Units::default();
     let mut pieces = Vec::with_capacity(history.len());
     for (index, item) in history.iter().enumerate() {
@@ -49,13 +49,13 @@ pub(super) fn pieces(renderer: &Renderer, envelope: &Envelope, request: &TurnReq
                 let unknown = || Error::UnknownCall { call_id: call_id.clone() };
                 let (call, channel, with) = calls.get(call_id.as_str()).ok_or_else(unknown)?;
                 unit = *with;
-                render(Message::tool_result(call.tool.to_string(), channel, text))?
+                render(Message::tool_result(call.tool.to_string(), *channel, text))?
             }
             Item::Said(said) => {
                 let verbatim = said.tokens.as_deref().filter(|tokens| replay::is_sound(envelope, tokens));
                 if let Part::Call(call) = &said.part {
                     let channel = verbatim.and_then(|tokens| replay::channel(envelope, tokens));
-                    let channel = channel.unwrap_or_else(|| channel_of(&call.tool, request).to_owned());
+                    let channel = channel_or(channel, channel_of(&call.tool, request));
                     calls.insert(&call.id, (call, channel, unit));
                 }
                 match (said, verbatim) {

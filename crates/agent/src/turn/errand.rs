@@ -19,7 +19,7 @@ pub(super) struct Errand {
     pub(super) call_id: String,
     /// Whom the model called, as its output is named.
     pub(super) recipient: String,
-    pub(super) channel: String,
+    pub(super) channel: &'static str,
     answer: Arc<Mutex<Answer>>,
     bytes_max: usize,
 }
@@ -37,7 +37,7 @@ impl Errand {
         request: &TurnRequest,
         policy: &Policy,
         canceller: &Canceller,
-        (call, tool, channel): (Call, usize, String),
+        (call, tool, channel): (Call, usize, &'static str),
     ) -> Self {
         let settings = agent.settings();
         let deadline = Instant::now() + settings.tool_time_max;

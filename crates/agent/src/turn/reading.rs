@@ -7,7 +7,7 @@ use super::{Next, PARALLEL_CALLS_MAX, STEERS_MAX, Turn};
 use crate::agent::Agent;
 use crate::event::{Ending, TokenLogprob};
 use crate::item::{Part, Phase};
-use crate::policy::Kind;
+use crate::policy::{Kind, channel_or};
 use crate::raw::told;
 use crate::reader::Read;
 use crate::replay;
@@ -104,7 +104,7 @@ impl Turn {
             Kind::Call(tool) => {
                 self.progress.calls += 1;
                 let callee = self.policy.callee(tool);
-                let channel = channel.unwrap_or_else(|| callee.channel.to_owned());
+                let channel = channel_or(channel, callee.channel);
                 self.next = Some(match (callee.built_in, part) {
                     (Some(_), Part::Call(call)) => Next::Run { call, tool, channel },
                     _ if self.request.parallel_tool_calls && self.progress.calls < PARALLEL_CALLS_MAX => {

@@ -98,6 +98,14 @@ fn is_sound(agent: &Agent, heard: &Heard, prompt: usize) -> bool {
     })
 }
 
+/// Tokens of thoughts, counted by hand: what stands between `<|message|>` and the end.
+fn thought_tokens(agent: &Agent, heard: &Heard) -> usize {
+    let message = agent.vocabulary().special_id("<|message|>").unwrap();
+    let thoughts = heard.items.iter().filter(|(said, _)| matches!(said.part, Part::Reasoning(_)));
+    let tokens = thoughts.filter_map(|(said, _)| said.tokens.as_ref());
+    tokens.map(|tokens| tokens.len() - tokens.iter().position(|&id| id == message).unwrap() - 2).sum()
+}
+
 fn is_call(said: &Said) -> bool {
     matches!(said.part, Part::Call(_))
 }
@@ -136,6 +144,9 @@ proptest! {
             prop_assert_eq!(calls, 0);
         }
         let whole = heard.items.iter().all(|(said, cut)| said.tokens.is_some() && !cut);
+        if whole {
+            prop_assert_eq!(heard.outcome.usage.reasoning_tokens, thought_tokens(&agent, &heard));
+        }
         if whole && matches!(ending, Ending::Called | Ending::Answered) && request.effort != Effort::None {
             let next = TurnRequest { history: history(&request, &heard), ..request };
             let again = agent.prompt(&next).unwrap();

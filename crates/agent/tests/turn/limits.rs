@@ -83,6 +83,13 @@ fn one_call_comes_unless_several_were_asked_for() {
         let kept = agent.vocabulary().decode(&heard.tokens);
         assert!(kept.ends_with("{}<|call|>"), "what was no call is not kept");
     }
+    let agent = calls(ends);
+    for most in 1..80 {
+        let heard = hear(&agent, TurnRequest { output_tokens_max: Some(most), ..several.clone() });
+        if heard.outcome.ending == Ending::Called {
+            assert!(agent.vocabulary().decode(&heard.tokens).ends_with("{}<|call|>"), "{most}");
+        }
+    }
 }
 
 #[test]
@@ -137,4 +144,14 @@ fn a_turn_can_be_polled_from_elsewhere() {
     let again = TurnRequest { history: vec![Item::User("go on ".repeat(200))], ..user("go") };
     hear(&agent, again.clone());
     assert!(hear(&agent, again).outcome.usage.cached_tokens > 0, "the prompt is known by now");
+}
+
+#[test]
+fn agents_are_shared_and_turns_are_sent() {
+    fn shared<T: Send + Sync + Clone>() {}
+    fn sent<T: Send>() {}
+    shared::<Agent>();
+    shared::<agent::Canceller>();
+    sent::<agent::Turn>();
+    sent::<agent::Raw>();
 }

@@ -207,3 +207,18 @@ fn the_oldest_is_left_out_where_that_was_asked_for() {
     request.truncation = Truncation::Disabled;
     assert!(matches!(agent.prompt(&request), Err(Error::ContextExceeded { .. })));
 }
+
+#[test]
+fn a_late_output_goes_with_its_call() {
+    let agent = Agent::following_with(&Script::new(), Settings::default(), 1024);
+    let history = vec![
+        call("1", ToolName::function("f")),
+        Item::User("words ".repeat(400)),
+        output("1", "late"),
+        message(Phase::Final, "answer"),
+        Item::User("words ".repeat(400)),
+    ];
+    let request = TurnRequest { truncation: Truncation::Auto, ..TurnRequest::new(history) };
+    let left = agent.vocabulary().decode(&agent.prompt(&request).unwrap());
+    assert!(!left.contains("to=functions.f") && !left.contains("late"), "{left}");
+}

@@ -144,8 +144,32 @@ fn guards_end_a_thought_with_what_must_come() {
     assert_eq!(heard.outcome.usage.reasoning_tokens, 20);
     assert_eq!(heard.outcome.guard.unwrap().reasoning_tokens, 20);
     request.tool_choice = ToolChoice::Required;
+    let jobs = agent.engine().stats().submitted;
     let heard = hear(&agent, request);
+    assert_eq!(agent.engine().stats().submitted - jobs, 1, "the guard itself forces the call");
     assert_eq!((heard.brief()[1].as_str(), heard.outcome.ending), ("functions.a({})", Ending::Called));
     let heard = hear(&agent, user("go"));
     assert_eq!(heard.outcome.guard.unwrap().kind, engine::GuardKind::Loop);
+}
+
+#[test]
+fn a_token_that_only_the_checkpoint_names_ends_a_message_too() {
+    let end = agent::testing::vocabulary().special_id("<|startoftext|>").unwrap();
+    for (said, brief, ending) in [
+        ("<|channel|>final<|message|>Hi.", vec!["Hi."], Ending::Answered),
+        ("<|channel|>analysis<|message|>Hm.", vec!["~Hm.", "Fine."], Ending::Answered),
+        ("<|channel|>commentary to=functions.a<|message|>{}", vec!["functions.a({})"], Ending::Called),
+        ("<|channel|>final", vec!["Fine."], Ending::Answered),
+    ] {
+        let script = Script::new()
+            .behind("<|start|>assistant", &format!("{said}<|startoftext|>"))
+            .behind(ANSWER, "Fine.<|return|>");
+        let settings = agent::Settings { stop_ids: vec![end], ..agent::Settings::default() };
+        let heard = hear(&Agent::following_with(&script, settings, 4096), with_tools(user("go"), &["a"]));
+        assert_eq!(
+            (heard.brief(), heard.outcome.ending),
+            (brief.iter().map(ToString::to_string).collect(), ending),
+            "{said}"
+        );
+    }
 }

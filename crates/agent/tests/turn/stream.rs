@@ -8,7 +8,6 @@ pub(crate) struct Heard {
     pub(crate) items: Vec<(Said, bool)>,
     pub(crate) outputs: Vec<(String, String)>,
     pub(crate) outcome: Outcome,
-    pub(crate) deltas: Vec<String>,
     /// Prompt and all that was kept.
     pub(crate) tokens: Vec<u32>,
     /// Log probabilities per item.
@@ -22,7 +21,7 @@ pub(crate) fn hear(agent: &Agent, request: TurnRequest) -> Heard {
 
 /// Everything a turn says, and whether it says it in order.
 pub(crate) fn listen(turn: &mut Turn) -> Heard {
-    let (mut items, mut outputs, mut deltas, mut logprobs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut items, mut outputs, mut logprobs) = (Vec::new(), Vec::new(), Vec::new());
     let mut open: Option<(Opening, String)> = None;
     let (mut running, mut outcome) = (None, None);
     for event in turn.by_ref() {
@@ -40,7 +39,6 @@ pub(crate) fn listen(turn: &mut Turn) -> Heard {
                 assert!(!text.is_empty() || !more.is_empty());
                 logprobs[index].extend(more);
                 open.as_mut().unwrap().1.push_str(&text);
-                deltas.push(text);
             }
             TurnEvent::Ended { index, said, cut } => {
                 assert_eq!(index, items.len());
@@ -69,7 +67,7 @@ pub(crate) fn listen(turn: &mut Turn) -> Heard {
     let usage = outcome.usage;
     assert_eq!(usage.input_tokens + usage.output_tokens, tokens.len());
     assert!(usage.reasoning_tokens <= usage.output_tokens && usage.cached_tokens <= usage.input_tokens);
-    Heard { items, outputs, outcome, deltas, tokens, logprobs }
+    Heard { items, outputs, outcome, tokens, logprobs }
 }
 
 fn described(part: &Part) -> (Opening, String) {

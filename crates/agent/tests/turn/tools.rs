@@ -23,6 +23,7 @@ pub(crate) enum Way {
     Panic,
     PanicAtOnce,
     Hang,
+    Block,
     Long,
 }
 
@@ -73,6 +74,11 @@ impl BuiltIn for Fake {
             Way::Panic => Box::pin(async { panic!("on purpose") }),
             Way::PanicAtOnce => panic!("on purpose"),
             Way::Hang => Box::pin(Never),
+            Way::Block => Box::pin(async {
+                loop {
+                    std::thread::park();
+                }
+            }),
             Way::Long => Box::pin(async { ToolOutput { text: "é".repeat(1000) } }),
         }
     }
@@ -183,7 +189,7 @@ fn a_built_in_tool_can_be_chosen_and_the_caller_keeps_its_own() {
 fn a_turn_that_waits_for_a_tool_can_be_cancelled() {
     let settings = Settings { tool_time_max: Duration::from_secs(3600), ..Settings::default() };
     let agent = Agent::following_with(&script("never"), settings, 4096);
-    let mut turn = agent.begin(with_fake(user("go"), Way::Hang)).unwrap();
+    let mut turn = agent.begin(with_fake(user("go"), Way::Block)).unwrap();
     let canceller = turn.canceller();
     assert!(turn.by_ref().any(|event| matches!(event, TurnEvent::ToolBegan { .. })));
     let cancelling = std::thread::spawn(move || canceller.cancel());

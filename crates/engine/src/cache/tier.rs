@@ -2,11 +2,12 @@
 //! records lie on the disk.
 
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
-use model::{AttentionKind, Model, PageId};
+use model::{AttentionKind, Model};
 
 use super::{Node, PrefixCache};
-use crate::disk::{DiskStats, DiskStore, DiskWriter, Key};
+use crate::disk::{DiskReader, DiskStats, DiskStore, DiskWriter, Key};
 use crate::error::Error;
 use crate::job::DiskCache;
 
@@ -14,13 +15,32 @@ use crate::job::DiskCache;
 pub(super) struct Tier {
     store: Arc<DiskStore>,
     writer: DiskWriter,
+    reader: DiskReader,
 }
 
 impl Tier {
     pub(super) fn open(disk: &DiskCache, version: &str) -> Result<Self, Error> {
         let store = Arc::new(DiskStore::open(&disk.limits, version)?);
         let writer = DiskWriter::start(Arc::clone(&store), disk.queue_bytes_max)?;
-        Ok(Self { store, writer })
+        let of_reader = Arc::clone(&store);
+        let reader = DiskReader::start(Box::new(move |key, kind| of_reader.read(key, kind)))?;
+        Ok(Self { store, writer, reader })
+    }
+
+    /// Has the reading thread wait for a word before each record.
+    #[cfg(test)]
+    pub(super) fn hold_reads(&mut self, gate: Receiver<()>) {
+        let store = Arc::clone(&self.store);
+        let read = move |key: &Key, kind| {
+            let _ = gate.recv();
+            store.read(key, kind)
+        };
+        self.reader = DiskReader::start(Box::new(read)).expect("the system gives a thread");
+    }
+
+    /// The records' payloads, in order, as they are read.
+    pub(super) fn read_ahead(&self, records: Vec<(Key, u8)>) -> Receiver<Vec<u8>> {
+        self.reader.read(records)
     }
 
     pub(super) fn contains(&self, key: &Key, kind: AttentionKind) -> bool {
@@ -40,7 +60,7 @@ impl Tier {
     }
 }
 
-const fn number(kind: AttentionKind) -> u8 {
+pub(super) const fn number(kind: AttentionKind) -> u8 {
     match kind {
         AttentionKind::Full => 0,
         AttentionKind::Sliding => 1,
@@ -86,29 +106,52 @@ impl PrefixCache {
             }
         }
         for (index, key) in keys.iter().enumerate() {
-            let parent = index.checked_sub(1).map(|before| keys[before]);
-            if !self.nodes.contains_key(key) {
-                let Some(full) = self.read(model, key, AttentionKind::Full) else { return Some(index) };
-                let used = self.clock;
-                self.insert(*key, Node { parent, full, sliding: None, marked: false, used, children: 0, pins: 0 });
-                self.stats.disk_tokens += self.shape.block_positions as u64;
-            }
-            if index >= window_from && self.nodes[key].sliding.is_none() {
-                let Some(page) = self.read(model, key, AttentionKind::Sliding) else { return Some(index) };
-                let node = self.nodes.get_mut(key).expect("it was inserted");
-                (node.sliding, node.marked) = (Some(page), true);
+            let needs_window = index >= window_from;
+            for kind in [AttentionKind::Full, AttentionKind::Sliding].into_iter().take(1 + usize::from(needs_window)) {
+                if self.has(key, kind) {
+                    continue;
+                }
+                let payload = self.tier.as_ref().and_then(|tier| tier.store.read(key, number(kind)));
+                if !payload.is_some_and(|payload| self.install(model, keys, (index, kind), &payload)) {
+                    return Some(index);
+                }
             }
         }
         None
     }
 
-    fn read(&mut self, model: &mut dyn Model, key: &Key, kind: AttentionKind) -> Option<PageId> {
-        let bytes = self.tier.as_ref()?.store.read(key, number(kind))?;
-        let needed = self.shape.layers(kind);
-        let room = self.capacity.checked_sub(needed)?;
-        if !self.make_room(model, room) {
-            return None;
+    /// Makes a record the page of a path's block, whose beginning was installed before; whether that could be done.
+    pub(super) fn install(
+        &mut self,
+        model: &mut dyn Model,
+        keys: &[Key],
+        (index, kind): (usize, AttentionKind),
+        payload: &[u8],
+    ) -> bool {
+        let (key, parent) = (keys[index], index.checked_sub(1).map(|before| keys[before]));
+        if self.has(&key, kind) {
+            // Somebody has computed it meanwhile.
+            return true;
         }
-        model.read_page(kind, &bytes)
+        let needs = if kind == AttentionKind::Sliding { Some(key) } else { parent };
+        let room = self.capacity.checked_sub(self.shape.layers(kind));
+        let is_possible = needs.is_none_or(|needs| self.nodes.contains_key(&needs));
+        if !is_possible || !room.is_some_and(|room| self.make_room(model, room)) {
+            return false;
+        }
+        let Some(page) = model.read_page(kind, payload) else { return false };
+        if let Some(node) = self.nodes.get_mut(&key) {
+            (node.sliding, node.marked) = (Some(page), true);
+        } else {
+            let used = self.clock;
+            self.insert(key, Node { parent, full: page, sliding: None, marked: false, used, children: 0, pins: 0 });
+            self.stats.disk_tokens += self.shape.block_positions as u64;
+        }
+        true
+    }
+
+    /// Whether a block lies in memory.
+    fn has(&self, key: &Key, kind: AttentionKind) -> bool {
+        self.nodes.get(key).is_some_and(|node| kind == AttentionKind::Full || node.sliding.is_some())
     }
 }

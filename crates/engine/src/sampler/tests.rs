@@ -176,3 +176,32 @@ fn top_p_beyond_the_first_sorted_part() {
         logits.fill(0.0);
     }
 }
+
+#[test]
+fn alternatives_are_those_of_a_full_sort() {
+    let mut state = 1_u32;
+    // Many equal ones, so that ties are common.
+    let mut logits: Vec<f32> = (0..1003)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as f32 / 8.0 - 3.0
+        })
+        .collect();
+    for broken in [None, Some(f32::NAN), Some(f32::INFINITY), Some(f32::NEG_INFINITY)] {
+        broken.into_iter().for_each(|value| logits[500] = value);
+        let mut order: Vec<u32> = (0..1003).filter(|&id| logits[id as usize].is_finite()).collect();
+        order.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]).then(a.cmp(&b)));
+        let distribution = Distribution::of(&logits);
+        for count in [0, 1, 2, 20] {
+            let found = distribution.top(&logits, count);
+            let expected: Vec<(u32, f32)> =
+                order[..count].iter().map(|&id| (id, distribution.logprob(logits[id as usize]))).collect();
+            assert_eq!(found, expected);
+        }
+    }
+    let few = Distribution::of(&LOGITS).top(&LOGITS, 20);
+    assert_eq!(few.iter().map(|&(id, _)| id).collect::<Vec<_>>(), [1, 4, 2, 0, 3], "no more than there are");
+    assert!((few.iter().map(|&(_, logprob)| logprob.exp()).sum::<f32>() - 1.0).abs() < 1e-5);
+    let nothing = [f32::NAN; 5];
+    assert!(Distribution::of(&nothing).top(&nothing, 3).is_empty());
+}

@@ -11,8 +11,9 @@ use crate::sequence::Sequence;
 
 impl Steps {
     /// Lets waiting jobs begin while there is room: for their prompts beside what the others have and will read. Whose beginning is just
-    /// being read by another waits until it can be found, and lets others go first.
+    /// being read by another, or fetched from the disk, waits until it can be found, and lets others go first.
     pub(super) fn admit(&mut self, now: Instant) {
+        self.take_fetched();
         let mut order: Vec<(u64, u64)> =
             self.waiting.iter().map(|sequence| (sequence.place(), sequence.number)).collect();
         order.sort_unstable();
@@ -27,8 +28,38 @@ impl Steps {
             if !self.running.is_empty() && !self.fits(&self.waiting[next]) {
                 return;
             }
+            if self.is_fetching(next) {
+                continue;
+            }
             let sequence = self.waiting.remove(next);
             self.begin(sequence, now);
+        }
+    }
+
+    /// Takes what has come from the disk, unless it was for one that waits no longer.
+    fn take_fetched(&mut self) {
+        let Some(cache) = &mut self.cache else { return };
+        match cache.fetching() {
+            Some(number) if !self.waiting.iter().any(|sequence| sequence.number == number) => cache.stop_fetching(),
+            Some(_) => cache.take_fetched(&mut *self.model, self.running.is_empty()),
+            None => {}
+        }
+    }
+
+    /// Whether a waiting job's pages are on their way from the disk, or will be when another's have come.
+    fn is_fetching(&mut self, waiting: usize) -> bool {
+        let sequence = &mut self.waiting[waiting];
+        let reads = sequence.job.cached && sequence.unlogged().is_none();
+        let Some(cache) = self.cache.as_mut().filter(|_| reads) else { return false };
+        let (tenant, tokens) = (&sequence.job.tenant, &sequence.tokens);
+        match cache.fetching() {
+            Some(number) if number == sequence.number => true,
+            _ if sequence.was_fetched => false,
+            Some(_) => *sequence.needs_disk.get_or_insert_with(|| cache.needs_disk(tenant, tokens)),
+            None => {
+                sequence.was_fetched = true;
+                cache.fetch(sequence.number, tenant, tokens)
+            }
         }
     }
 
@@ -115,6 +146,7 @@ impl Steps {
             } else {
                 self.close(&mut sequence);
                 sequence.computed = 0;
+                (sequence.needs_disk, sequence.was_fetched) = (None, false);
                 self.stats.preempted += 1;
                 self.waiting.push(sequence);
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Ends, Error, FinishReason, Job, Limits};
+use engine::{Ends, Error, Event, FinishReason, Job, Limits};
 
 use crate::watched::{Gate, free, job, limits, read, settle, watched};
 
@@ -101,6 +101,22 @@ fn a_dropped_job_gives_its_place_back_with_the_next_step() {
     taken.into_iter().for_each(|generation| assert_eq!(read(generation).0.len(), 1));
     let begun = settle(engine, &calls).into_iter().filter(|call| *call == crate::watched::Call::Open).count();
     assert_eq!(begun, 3, "the dropped ones cost no step");
+}
+
+#[test]
+fn who_is_cancelled_in_the_queue_hears_of_it_before_the_next_step() {
+    let (gate, before) = Gate::new();
+    let (engine, _) = watched(&[5], limits(64, 16), 64, before);
+    let running = engine.submit(Job { tokens_max: Some(3), ..job(&[1]) }).unwrap();
+    gate.arrive();
+    let mut waiting = engine.submit(job(&[2])).unwrap();
+    waiting.canceller().cancel();
+    gate.pass();
+    gate.arrive();
+    let heard = waiting.try_next();
+    gate.open();
+    assert!(matches!(heard, Some(Event::Finished(_))), "{heard:?}");
+    assert_eq!(read(running).0.len(), 3);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use engine::{
     DraftLimits, Drafts, Engine, Error, Event, Finish, FinishReason, Generation, Guards, Job, Limits, PromptLogprob,
     ReasoningShape, Sampled, Sampling,
 };
-use model::{Span, Wanted};
+use model::{Model, PageId, Scripted, SequenceId, Span, Wanted};
 
 use crate::together::model;
-use crate::watched::{Call, free, job, limits, settle, watched};
+use crate::watched::{Call, VOCABULARY, config, free, job, limits, settle};
 
 /// What a generation says.
 #[derive(Default)]
@@ -203,12 +203,50 @@ fn the_shortest_and_the_longest_prompt_that_only_echo() {
     assert_eq!(forwards, 1 + 1 + 1 + 2 + 3 + 2, "and not a step more");
 }
 
+/// Gives one logit that is no number, in the given row of the first span that wants several.
+struct Broken {
+    inner: Scripted,
+    row: usize,
+}
+
+impl Model for Broken {
+    model::hand_memory_to_inner!();
+
+    fn open_sequence(&mut self) -> SequenceId {
+        self.inner.open_sequence()
+    }
+
+    fn close_sequence(&mut self, id: SequenceId) {
+        self.inner.close_sequence(id);
+    }
+
+    fn open_from(&mut self, full: &[PageId], sliding: &[PageId]) -> SequenceId {
+        self.inner.open_from(full, sliding)
+    }
+
+    fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), model::Error> {
+        self.inner.forward(batch, logits)?;
+        if batch[0].wanted != Wanted::All {
+            return Ok(());
+        }
+        logits[self.row * VOCABULARY + 3] = f32::NAN;
+        Err(model::Error::NonFiniteLogits { token: 3 })
+    }
+}
+
 #[test]
-fn broken_logits_of_a_prompt_fail_its_job_by_name() {
-    let before = |step| if step == 2 { Err(model::Error::NonFiniteLogits { token: 3 }) } else { Ok(()) };
-    let (engine, _) = watched(&[5], limits(64, 4), 64, Box::new(before));
-    let last = engine.submit(Job { prompt_logprobs: Some(1), ..job(&[1; 12]) }).unwrap().last();
-    assert!(matches!(last, Some(Event::Failed(Error::Model(model::Error::NonFiniteLogits { token: 3 })))), "{last:?}");
+fn broken_logits_of_a_prompt_fail_its_job_alone() {
+    for row in [0, 5, 10, 11] {
+        let inner = Scripted::new(config(64), vec![5]);
+        let engine =
+            Engine::new(Box::new(Broken { inner, row }), Limits { sequences_max: 2, ..limits(64, 16) }).unwrap();
+        let broken = engine.submit(Job { prompt_logprobs: Some(1), ..job(&[1; 12]) }).unwrap();
+        let other = engine.submit(Job { tokens_max: Some(3), ..job(&[2]) }).unwrap();
+        let last = broken.last();
+        let expected = matches!(last, Some(Event::Failed(Error::Model(model::Error::NonFiniteLogits { token: 3 }))));
+        assert!(expected, "{last:?} with row {row}");
+        assert_eq!(hear(other).tokens.len(), 3);
+    }
 }
 
 #[test]

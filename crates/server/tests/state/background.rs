@@ -210,17 +210,18 @@ async fn a_server_that_stops_leaves_its_work_to_the_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_computes_any_more_is_cancelled_where_it_stands() {
-    let (agent, _, go_on) = paced(thought("let me see", "one two three four five six seven eight nine ten"));
+    let (agent, _, go_on) = paced(thought("let me see", &"one two three four ".repeat(50)));
     let mut api = Api::new(agent).await;
     let queued = api.ask(json!({ "input": "a", "background": true })).await;
     let path = format!("/v1/responses/{}", queued["id"].as_str().unwrap());
     // The thought is over, the message has begun; all of it is in the log once the workers have stopped.
-    for _ in 0..24 {
+    for _ in 0..60 {
         go_on.send(()).unwrap();
     }
-    let mut stored = 0;
-    while stored < 12 {
-        stored = api.store.events("response", "default", queued["id"].as_str().unwrap(), -1, 100).await.unwrap().len();
+    let id = queued["id"].as_str().unwrap();
+    let log = || api.store.events("response", "default", id, -1, 100);
+    while !log().await.unwrap().iter().any(|(_, event)| event.contains("response.output_text.delta")) {
+        tokio::task::yield_now().await;
     }
     api.workers.take().unwrap().stop().await;
     let cancelled = api.post(&format!("{path}/cancel"), json!({})).await;

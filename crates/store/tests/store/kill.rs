@@ -1,5 +1,7 @@
 //! Killing: whatever was acknowledged before `kill -9` is there afterwards, and nothing is there by half.
 
+#![expect(clippy::print_stdout, reason = "the parent reads what its child says")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 

@@ -25,8 +25,8 @@ macro_rules! on_each {
     ([$($database:ident),+] $cases:tt) => { $(on_each! { $database $cases })+ };
     ($database:ident {$($module:ident: $($case:ident),+;)+}) => {
         mod $database { $($(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() { crate::$module::$case(crate::place::Place::$database()).await; }
+            #[test]
+            fn $case() { crate::place::run(crate::$module::$case(crate::place::Place::$database())); }
         )+)+ }
     };
 }

@@ -1,5 +1,6 @@
 //! Where a case runs: a fresh database, and a clock that only the case moves.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -79,6 +80,12 @@ impl Place {
     pub(crate) fn pass(&self, time: Duration) {
         self.now_ms.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
+}
+
+/// Runs a case. All are run by one function, which is compiled once.
+pub(crate) fn run(case: impl Future<Output = ()>) {
+    let case: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(case);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(case);
 }
 
 pub(crate) fn record(kind: &str, owner: &str, id: &str, body: &str) -> Record {

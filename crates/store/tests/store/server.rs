@@ -46,8 +46,8 @@ pub(crate) fn new_database() -> String {
 
 impl Server {
     fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("glossa-pg").tempdir().unwrap().keep();
         let programs = programs();
+        let folder = tempfile::Builder::new().prefix("glossa-pg").tempdir().unwrap().keep();
         let owned_by_root = folder.metadata().unwrap().uid() == 0;
         if owned_by_root {
             chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -137,6 +137,9 @@ fn reachable(programs: &Path, folder: &Path, run: impl Fn(&mut Command) -> std::
     let root = programs.ancestors().nth(levels).unwrap();
     let copy = folder.join("programs");
     let copied = Command::new("cp").arg("-R").arg(root).arg(&copy).status().unwrap();
+    // Only root comes here; whoever runs the programs must be able to remove them.
+    let given = Command::new("chown").arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(&copy).status().unwrap();
+    assert!(given.success(), "cannot give {} away", copy.display());
     let copy = copy.join(programs.strip_prefix(root).unwrap());
     assert!(copied.success() && runs(&copy), "cannot run {}", programs.display());
     copy

@@ -178,5 +178,8 @@ fn tool(entry: &ToolEntry) -> Option<Value> {
         value["parameters"] = json!(parameters);
         value["strict"] = json!(strict);
     }
+    if value["type"] == "custom" && value["format"].is_null() {
+        value["format"] = json!({ "type": "text" });
+    }
     Some(value)
 }

@@ -16,8 +16,10 @@ pub(crate) fn item_names(response_id: &str) -> impl FnMut(&str) -> String + Send
 pub(crate) fn response_of(item_id: &str) -> Option<String> {
     let (_, rest) = item_id.split_once('_')?;
     let end = rest.len().checked_sub(DIGITS)?;
-    let letters = rest.get(..end)?;
-    let good = !letters.is_empty() && letters.chars().all(|letter| letter.is_ascii_alphanumeric());
+    let (letters, count) = rest.split_at_checked(end)?;
+    let good = !letters.is_empty()
+        && letters.chars().all(|letter| letter.is_ascii_alphanumeric())
+        && count.chars().all(|letter| letter.is_ascii_hexdigit());
     good.then(|| format!("{RESPONSE}{letters}"))
 }
 
