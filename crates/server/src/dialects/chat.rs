@@ -173,6 +173,14 @@ async fn custom_tools_take_text() {
 }
 
 #[tokio::test]
+async fn several_texts_are_one_with_an_empty_line_between() {
+    let preamble = "<|channel|>commentary<|message|>I begin.<|end|><|start|>assistant";
+    let api = Api::saying(&format!("{preamble}<|channel|>final<|message|>Done.<|return|>")).await;
+    let answer = both(&api, json!({})).await;
+    assert_eq!(answer["choices"][0]["message"]["content"], "I begin.\n\nDone.");
+}
+
+#[tokio::test]
 async fn several_choices_are_summed() {
     let api = Api::saying(THOUGHT).await;
     let one = both(&api, json!({})).await;

@@ -32,7 +32,9 @@ pub(super) async fn both(api: &Api, body: &Value) -> Value {
         check::<CreateCompletionResponse>("CreateCompletionResponse", chunk);
         let told = &chunk["choices"][0];
         let index = told["index"].as_u64().unwrap() as usize;
-        let empty = json!({ "text": "", "token_ids": [], "logprobs": null, "finish_reason": null });
+        let none = json!({ "tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": [] });
+        let logprobs = if body["logprobs"].is_null() { Value::Null } else { none };
+        let empty = json!({ "text": "", "token_ids": [], "logprobs": logprobs, "finish_reason": null });
         choices.resize(choices.len().max(index + 1), empty);
         let choice = &mut choices[index];
         choice["text"] = json!(format!("{}{}", choice["text"].as_str().unwrap(), told["text"].as_str().unwrap()));
@@ -106,6 +108,7 @@ async fn log_probabilities_of_prompt_and_answer() {
         "<|channel|>final<|message|>Good day."
     );
     assert_eq!(lists["text_offset"][0], PROMPT.chars().count());
+    assert_eq!(lists["text_offset"][1], PROMPT.chars().count() + "<|channel|>".len());
 
     let body = asked(json!({ "logprobs": 0, "echo": true, "max_tokens": 0 }));
     let answer = api.post(PATH, &body).await;

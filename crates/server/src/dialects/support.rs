@@ -114,6 +114,8 @@ pub(super) fn check<T: DeserializeOwned>(schema: &str, value: &Value) {
         forgive(&mut value);
         published.check(schema, &value);
     }
+    let mut value = value.clone();
+    respell(&mut value);
     let read = serde_json::from_value::<T>(value.clone());
     assert!(read.is_ok(), "a client cannot read {value:#}: {}", read.err().unwrap());
 }
@@ -130,6 +132,10 @@ fn forgive(value: &mut Value) {
         let is_chunk = choice.contains_key("delta");
         if is_chunk {
             remove_null(choice, "logprobs");
+            if let Some(logprobs) = choice.get_mut("logprobs").and_then(Value::as_object_mut) {
+                remove_null(logprobs, "refusal");
+                logprobs.entry("refusal").or_insert_with(|| json!([]));
+            }
         }
         // The first token of a prompt follows nothing.
         for list in ["token_logprobs", "top_logprobs"] {
@@ -145,6 +151,20 @@ fn forgive(value: &mut Value) {
             if call["type"] == "custom" {
                 call["type"] = json!("function");
             }
+        }
+    }
+}
+
+/// The client library reads calls of custom tools under a name that OpenAI's document does not have, and in pieces not at all.
+fn respell(value: &mut Value) {
+    for choice in value.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
+        let calls = choice.pointer_mut("/message/tool_calls").and_then(Value::as_array_mut);
+        for call in calls.into_iter().flatten().filter(|call| call["type"] == "custom") {
+            call["custom_tool"] = call["custom"].clone();
+        }
+        let calls = choice.pointer_mut("/delta/tool_calls").and_then(Value::as_array_mut);
+        for call in calls.into_iter().flatten().filter(|call| call["type"] == "custom") {
+            call["type"] = json!("function");
         }
     }
 }

@@ -85,7 +85,9 @@ impl ChatProjection {
     /// The whole answer.
     pub(crate) fn object(&self) -> Value {
         let choice = |(index, choice): (usize, &Choice)| {
-            let logprobs = self.head.logprobs.then(|| json!({ "content": choice.logprobs(), "refusal": null }));
+            // A choice that only calls has none: they are told of text.
+            let told = choice.logprobs();
+            let logprobs = (!told.is_empty()).then(|| json!({ "content": told, "refusal": null }));
             json!({
                 "index": index, "message": choice.message(&self.head), "logprobs": logprobs,
                 "finish_reason": self.finish_reason(index),

@@ -5,7 +5,6 @@ use engine::PromptLogprob;
 use harmony::Vocabulary;
 use serde_json::{Value, json};
 
-use crate::error::ApiError;
 use crate::project::logprob::finite;
 use crate::project::raw::{RawText, token_text};
 
@@ -41,11 +40,6 @@ impl GenerateProjection {
     pub(crate) fn push(&mut self, event: &RawEvent) -> Option<Value> {
         let grown = self.raw.push(event).is_some();
         (grown || matches!(event, RawEvent::Finished(_))).then(|| self.object())
-    }
-
-    /// What a client is told in the middle of a stream.
-    pub(crate) fn fail(&self, error: &ApiError) -> Value {
-        error.body()
     }
 
     /// The answer so far.

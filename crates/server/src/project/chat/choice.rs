@@ -161,11 +161,12 @@ impl Choice {
             }
             Now::Text => {
                 let added = self.text.push(text);
-                let told: Option<Vec<Value>> = head.logprobs.then(|| logprobs.iter().map(logprob).collect());
-                self.logprobs.extend(told.iter().flatten().cloned());
-                if added.is_empty() && told.as_ref().is_none_or(Vec::is_empty) {
+                let told: Vec<Value> = if head.logprobs { logprobs.iter().map(logprob).collect() } else { Vec::new() };
+                if added.is_empty() && told.is_empty() {
                     return Vec::new();
                 }
+                self.logprobs.extend(told.iter().cloned());
+                let told = (!told.is_empty()).then_some(told);
                 vec![Piece { delta: json!({ "content": added }), logprobs: told }]
             }
             Now::Call => self.add_input(head, text).into_iter().collect(),
