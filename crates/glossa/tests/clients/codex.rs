@@ -1,0 +1,68 @@
+//! OpenAI's Codex CLI with Glossa as its provider, once as it comes and once as small as it can be made.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::installed;
+use crate::serving::{Server, model_for_long_prompts};
+
+const PROGRAM: &str = "node_modules/@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex";
+/// What the files of `clients/codex` say where every server has something else.
+const ADDRESS: &str = "http://127.0.0.1:8080";
+const MODEL: &str = "gpt-oss-20b";
+
+/// Runs one turn with a configuration of `clients/codex`; gives the events that Codex prints.
+#[track_caller]
+fn turn(configuration: &str, prompt: &str) -> Vec<Value> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let model = model_for_long_prompts(folder.path());
+    let mut server = Server::start_with(&["--alias", MODEL, model.to_str().unwrap()]);
+    let home = folder.path().join("home");
+    copy(&installed::scripts("codex"), &home);
+    let written = fs::read_to_string(home.join(configuration)).unwrap();
+    assert!(written.contains(ADDRESS) && written.contains(MODEL), "{configuration} names neither {ADDRESS} nor {MODEL}");
+    fs::write(home.join("config.toml"), written.replace(ADDRESS, server.url())).unwrap();
+
+    let mut command = Command::new(installed::program("codex", PROGRAM));
+    command.args(["exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only", prompt]);
+    let printed = server.satisfies(command.env("CODEX_HOME", &home));
+    let events: Vec<Value> = printed.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    for wrong in ["error", "turn.failed"] {
+        assert!(!kinds.contains(&wrong), "{printed}\n--- the server:\n{}", server.log());
+    }
+    assert_eq!(kinds.last(), Some(&"turn.completed"), "{printed}\n--- the server:\n{}", server.log());
+    events
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+fn answers(events: &[Value]) -> Vec<&str> {
+    let items = events.iter().filter(|event| event["type"] == "item.completed").map(|event| &event["item"]);
+    items.filter(|item| item["type"] == "agent_message").filter_map(|item| item["text"].as_str()).collect()
+}
+
+/// Codex' own prompt is far beyond what the tiny model understands, so only that it ends with some answer is asked for.
+#[test]
+fn as_it_comes() {
+    let events = turn("config.toml", "What is 384 + 517?");
+    assert!(!answers(&events).is_empty(), "no answer: {events:?}");
+}
+
+#[test]
+fn for_small_models() {
+    let events = turn("small.toml", "What is 384 + 517?");
+    let answers = answers(&events);
+    assert!(answers.iter().any(|answer| answer.contains("901")), "{answers:?}");
+}
