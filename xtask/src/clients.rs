@@ -89,9 +89,8 @@ mod tests {
     fn every_npm_package_is_pinned_and_of_the_public_registry() {
         for name in NPM_FOLDERS {
             let folder = root().join("clients").join(name);
-            let json = |file: &str| -> serde_json::Value {
-                serde_json::from_str(&read(&folder.join(file)).unwrap()).unwrap()
-            };
+            let json =
+                |file: &str| -> serde_json::Value { serde_json::from_str(&read(&folder.join(file)).unwrap()).unwrap() };
             for wanted in ["dependencies", "optionalDependencies"].map(|kind| json(MANIFEST)[kind].clone()) {
                 for (package, version) in wanted.as_object().into_iter().flatten() {
                     let is_exact = version.as_str().unwrap().starts_with(|first: char| first.is_ascii_digit());

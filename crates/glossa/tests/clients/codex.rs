@@ -23,7 +23,10 @@ fn turn(configuration: &str, prompt: &str) -> Vec<Value> {
     let home = folder.path().join("home");
     copy(&installed::scripts("codex"), &home);
     let written = fs::read_to_string(home.join(configuration)).unwrap();
-    assert!(written.contains(ADDRESS) && written.contains(MODEL), "{configuration} names neither {ADDRESS} nor {MODEL}");
+    assert!(
+        written.contains(ADDRESS) && written.contains(MODEL),
+        "{configuration} names neither {ADDRESS} nor {MODEL}"
+    );
     fs::write(home.join("config.toml"), written.replace(ADDRESS, server.url())).unwrap();
 
     let mut command = Command::new(installed::program("codex", PROGRAM));

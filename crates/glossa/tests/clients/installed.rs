@@ -10,7 +10,8 @@ pub(crate) fn scripts(folder: &str) -> PathBuf {
 /// A folder that `cargo xtask clients` has filled to its end.
 #[track_caller]
 pub(crate) fn packages(folder: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder for tests lies in the target folder");
+    let target =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder for tests lies in the target folder");
     let folder = target.join("clients").join(folder);
     assert!(folder.join("complete").is_file(), "{} is not installed; run `cargo xtask clients`", folder.display());
     folder

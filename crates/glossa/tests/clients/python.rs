@@ -48,6 +48,11 @@ fn openai_errors() {
 }
 
 #[test]
+fn openai_socket() {
+    run("openai_socket.py");
+}
+
+#[test]
 fn openai_agents() {
     run("agents_weather.py");
 }

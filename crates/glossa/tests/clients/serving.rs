@@ -51,15 +51,6 @@ impl Server {
         &self.url
     }
 
-    pub(crate) fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// A folder for what belongs to this test.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// All that the server has told so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.folder.path().join("log")).unwrap()).into_owned()
