@@ -33,12 +33,13 @@ impl Server {
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = key(folder.path());
+        let log = File::create(folder.path().join("log")).unwrap();
         let child = glossa(folder.path())
             .args(["serve", "--port", "0", "--keys", KEYS, "--store", "sqlite:store.db"])
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(folder.path().join("log")).unwrap())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut server = Self { child, url: String::new(), key, folder };
