@@ -1,15 +1,16 @@
 """OpenAI's Agents SDK: an agent hands over to another, which uses a function; over both APIs, streamed and not."""
 
 import asyncio
+import json
 
 from agents import (
     Agent,
+    FunctionTool,
     ModelSettings,
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
     RunConfig,
     Runner,
-    function_tool,
     handoff,
 )
 from agents.extensions.handoff_filters import remove_all_tools
@@ -19,15 +20,23 @@ from openai.types.shared import Reasoning
 asked = []
 
 
-@function_tool
-def get_weather(city: str) -> str:
-    """Get the weather in a city.
-
-    Args:
-        city: The name of the city.
-    """
-    asked.append(city)
+async def look(_context, arguments: str) -> str:
+    asked.append(json.loads(arguments)["city"])
     return '{"temperature":21,"sky":"sunny"}'
+
+
+# `@function_tool` is shorter; it also gives every field a title, which the tiny model was not taught.
+get_weather = FunctionTool(
+    name="get_weather",
+    description="Get the weather in a city.",
+    params_json_schema={
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "The name of the city."}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+    on_invoke_tool=look,
+)
 
 
 def desk(model):

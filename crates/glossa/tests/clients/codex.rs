@@ -28,11 +28,10 @@ fn turn(configuration: &str, left_out: &str, arguments: &[&str]) -> Vec<Value> {
     let home = folder.path().join("home");
     copy(&installed::scripts("codex"), &home);
     let written = fs::read_to_string(home.join(configuration)).unwrap();
-    assert!(
-        written.contains(ADDRESS) && written.contains(MODEL),
-        "{configuration} names neither {ADDRESS} nor {MODEL}"
-    );
-    fs::write(home.join("config.toml"), written.replace(ADDRESS, server.url())).unwrap();
+    for wanted in [ADDRESS, MODEL, left_out] {
+        assert!(written.contains(wanted), "{configuration} does not have {wanted:?}");
+    }
+    fs::write(home.join("config.toml"), written.replace(ADDRESS, server.url()).replace(left_out, "")).unwrap();
 
     let mut command = Command::new(installed::program("codex", PROGRAM));
     command.args(["exec", "--json", "--skip-git-repo-check", "--sandbox", "read-only", "What is 384 + 517?"]);
