@@ -8,12 +8,12 @@ use std::time::Instant;
 use crate::arguments::Arguments;
 use crate::error::{Error, Result};
 use crate::process::{cargo, run as run_command};
-use crate::{deny, services, tidy};
+use crate::{clients, deny, services, tidy};
 
 type Step = (&'static str, fn() -> Result<()>);
 
 /// All steps in order.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("fmt", || run_cargo(&["fmt", "--all", "--check"])),
     ("clippy", || run_cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("tidy", tidy::run),
@@ -21,6 +21,7 @@ const STEPS: [Step; 8] = [
     ("docs", || run_command(with_strict_docs(cargo().args(["doc", "--workspace", "--no-deps"])))),
     ("doctests", || run_cargo(&["test", "--workspace", "--doc"])),
     ("services", services::step),
+    ("clients", clients::install),
     ("tests", || run_cargo(&["test", "--workspace", "--lib", "--bins", "--tests"])),
 ];
 

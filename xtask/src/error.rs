@@ -12,6 +12,8 @@ pub(crate) enum Error {
     File { path: PathBuf, source: std::io::Error },
     #[error("cannot start `{command}`: {source}")]
     Start { command: String, source: std::io::Error },
+    #[error("{what} is missing, and {purpose} needs it")]
+    Missing { what: &'static str, purpose: &'static str },
     #[error("`{command}` failed ({status})")]
     Failed { command: String, status: String },
     #[error("`{command}` printed what could not be read: {reason}")]

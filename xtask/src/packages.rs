@@ -22,6 +22,19 @@ pub(crate) fn install_once(folder: &Path, fill: impl FnOnce() -> Result<()>) -> 
     write(&mark, "")
 }
 
+/// Fills `folder` anew, unless it was once filled to the end from the same list of `pins`.
+pub(crate) fn install_pinned(folder: &Path, pins: &str, fill: impl FnOnce() -> Result<()>) -> Result<()> {
+    let mark = folder.join("complete");
+    if fs::read_to_string(&mark).is_ok_and(|installed| installed == pins) {
+        return Ok(());
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(|source| Error::file(folder, source))?;
+    }
+    fill()?;
+    write(&mark, pins)
+}
+
 /// Writes a file, and the folders above it.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     let failed = |source| Error::file(path, source);
@@ -67,6 +80,13 @@ impl Python {
         let mut install = Command::new(self.program());
         install.args(["-m", "pip", "install", "--only-binary", ":all:", "--no-deps", "--upgrade", "--target"]);
         run(install.arg(folder).arg(package))
+    }
+
+    /// Installs the wheels of a complete list, one `name==version` a line; what they want besides is not looked up.
+    pub(crate) fn install_list(&self, list: &Path) -> Result<()> {
+        let mut command = Command::new(self.program());
+        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]);
+        run(command.args(["--only-binary", ":all:", "--no-deps", "--requirement"]).arg(list))
     }
 
     /// Downloads and unpacks a package's source; gives its folder.

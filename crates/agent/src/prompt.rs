@@ -6,7 +6,7 @@ use harmony::{
     AnalysisPolicy, Conversation, DeveloperContent, ReasoningEffort, RenderOptions, Renderer, ResponseFormat,
     SystemContent, ToolDescription, ToolNamespace,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::builtin::Declaration;
 use crate::envelope::Envelope;
@@ -157,10 +157,25 @@ fn join(developer: &mut DeveloperContent, namespace: ToolNamespace) {
 
 fn declared(tool: &Tool) -> ToolDescription {
     let parameters = match &tool.kind {
-        ToolKind::Function { parameters, strict: _ } => parameters.clone(),
+        ToolKind::Function { parameters, strict: _ } => parameters.clone().filter(|schema| !is_of_nothing(schema)),
         ToolKind::Custom(_) => Some(json!({"type": "string"})),
     };
     ToolDescription { name: tool.name.name.clone(), description: description(tool), parameters }
+}
+
+/// Whether a schema allows the empty object alone. Many clients send it for functions without parameters, such as the
+/// handoffs of agents; the model was trained on `() => any` for those, as the published chat template writes it.
+fn is_of_nothing(schema: &Value) -> bool {
+    let Some(fields) = schema.as_object() else { return false };
+    let is_idle = |(key, value): (&String, &Value)| match key.as_str() {
+        "type" => value == "object",
+        "properties" => value.as_object().is_some_and(serde_json::Map::is_empty),
+        "required" => value.as_array().is_some_and(Vec::is_empty),
+        "additionalProperties" => value == false,
+        "$schema" | "title" | "description" => true,
+        _ => false,
+    };
+    fields.contains_key("properties") && fields.iter().all(is_idle)
 }
 
 fn description(tool: &Tool) -> String {

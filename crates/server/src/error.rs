@@ -135,7 +135,6 @@ impl From<store::Error> for ApiError {
             | Error::Foreign { .. }
             | Error::ReadOnly { .. }
             | Error::NewerSchema { .. }
-            | Error::Encoding { .. }
             | Error::Gap { .. }
             | Error::EventDiffers { .. }
             | Error::LeaseLost { .. }

@@ -71,6 +71,28 @@ fn instructions_tools_and_the_form_of_the_answer_stand_in_the_developer_message(
 }
 
 #[test]
+fn a_function_without_parameters_takes_nothing() {
+    let declared = |parameters: serde_json::Value| {
+        let mut request = with_tools(user("hi"), &["add"]);
+        request.tools[0].kind = ToolKind::Function { parameters: Some(parameters), strict: true };
+        rest(&request)
+    };
+    let (object, closed) =
+        ("object", json!({"type": "object", "properties": {}, "required": [], "additionalProperties": false}));
+    for nothing in [json!({"type": object, "properties": {}}), closed] {
+        assert!(declared(nothing.clone()).contains("type add = () => any;"), "{nothing}");
+    }
+    for open in [
+        json!({"type": object}),
+        json!({"type": object, "properties": {}, "additionalProperties": true}),
+        json!({"type": object, "properties": {"a": {"type": "string"}}}),
+        json!({"type": object, "properties": {}, "patternProperties": {"a": {"type": "string"}}}),
+    ] {
+        assert!(!declared(open.clone()).contains("type add = () => any;"), "{open}");
+    }
+}
+
+#[test]
 fn history_is_one_message_per_item_and_old_thoughts_are_forgotten() {
     let python = ToolName { namespace: "python".into(), name: String::new() };
     let history = vec![
