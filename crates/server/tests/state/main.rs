@@ -1,6 +1,9 @@
 //! What the server keeps: stored responses, conversations, background responses, compaction, the WebSocket; killed and restarted;
 //! as several replicas.
 
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says where")]
+
 mod background;
 mod compaction;
 mod conversations;
