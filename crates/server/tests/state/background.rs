@@ -11,7 +11,7 @@ use crate::support::{Api, answering, events, said, text, thought};
 /// An agent that says one token for each signal, and as many as it likes once the sender is gone.
 fn paced(answer: String) -> (agent::Agent, crate::support::Prompts, mpsc::Sender<()>) {
     let (go_on, waits) = mpsc::channel::<()>();
-    let (agent, prompts) = answering(move |_| answer.clone(), move || drop(waits.recv()));
+    let (agent, prompts) = answering(move |_| answer.clone(), move || waits.recv().unwrap_or_default());
     (agent, prompts, go_on)
 }
 

@@ -107,7 +107,7 @@ async fn responses_add_to_their_conversation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_response_at_a_time_is_made_in_a_conversation() {
     let (go_on, waits) = mpsc::channel::<()>();
-    let (agent, prompts) = answering(|_| said("yes"), move || drop(waits.recv()));
+    let (agent, prompts) = answering(|_| said("yes"), move || waits.recv().unwrap_or_default());
     let api = std::sync::Arc::new(Api::new(agent).await);
     let made = api.post("/v1/conversations", json!({})).await;
     let body = json!({ "model": "tiny", "input": "x", "conversation": made["id"] });

@@ -1,6 +1,8 @@
 //! What the server keeps: stored responses, conversations, background responses, compaction, the WebSocket; killed and restarted;
 //! as several replicas.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 mod background;
 mod compaction;
 mod conversations;
