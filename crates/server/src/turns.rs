@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use agent::{Agent, Canceller, Ending, Outcome, RawEvent, RawOutcome, RawRequest, TurnEvent, TurnRequest, Usage};
+use agent::{Agent, Ending, Outcome, RawEvent, RawOutcome, RawRequest, TurnEvent, TurnRequest, Usage};
 
 use crate::front::record::{CURRENT, Record};
 use crate::metrics::Metrics;
@@ -109,11 +109,6 @@ impl Turn {
             self.note(event);
         }
         polled
-    }
-
-    /// A handle that cancels this turn.
-    pub(crate) fn canceller(&self) -> Canceller {
-        self.turn.canceller()
     }
 
     /// How the engine failed, where it did.
