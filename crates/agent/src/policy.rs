@@ -8,7 +8,7 @@ use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::item::{CallKind, Phase, ToolName};
 use crate::recipient::resolve;
-use crate::request::{Effort, ToolChoice, ToolKind, TurnRequest};
+use crate::request::{Effort, Format, ToolChoice, ToolKind, TurnRequest};
 
 /// Thoughts in a row, where the model might still want to call a tool; without tools a second one is one too many.
 const THOUGHTS_IN_A_ROW_MAX: usize = 4;
@@ -80,6 +80,8 @@ pub(crate) struct Policy {
     callees: Vec<Callee>,
     must_call: bool,
     may_think: bool,
+    /// Whether the answer has a form, which no other text may break.
+    has_form: bool,
 }
 
 impl Policy {
@@ -107,7 +109,8 @@ impl Policy {
                 return Err(Error::ToolTwice { name: name.clone() });
             }
         }
-        let mut policy = Self { names, callees, must_call: false, may_think: request.effort != Effort::None };
+        let (may_think, has_form) = (request.effort != Effort::None, request.format != Format::Text);
+        let mut policy = Self { names, callees, must_call: false, may_think, has_form };
         policy.choose(&request.tool_choice)?;
         Ok(policy)
     }
@@ -157,6 +160,8 @@ impl Policy {
             // An unknown recipient: what was said is at least shown.
             (Some(recipient), _) => resolve(recipient, &self.names).map_or(Kind::Message(Phase::Final), Kind::Call),
             (None, Some("analysis")) if of_model => Kind::Thought,
+            // Clients read all that is said to them by the form that they asked for.
+            (None, Some("commentary")) if self.has_form => Kind::Thought,
             (None, Some("commentary")) => Kind::Message(Phase::Commentary),
             (None, _) => Kind::Message(Phase::Final),
         }

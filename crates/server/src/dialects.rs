@@ -3,6 +3,7 @@
 mod any_tokens;
 mod chat;
 mod completions;
+mod loops;
 mod messages;
 mod models;
 mod stored;

@@ -173,9 +173,8 @@ impl From<engine::Error> for ApiError {
             Engine::PromptTooLong { .. } | Engine::PromptExceedsMemory { .. } => {
                 Self { param: Some("input".to_owned()), ..Self::bad_request("context_length_exceeded", message) }
             }
-            Engine::PromptEmpty | Engine::TooManyBiases { .. } | Engine::BiasOutsideVocabulary { .. } => {
-                Self::bad_request("invalid_value", message)
-            }
+            Engine::PromptEmpty => Self::bad_request("invalid_value", message),
+            Engine::TooManyBiases { .. } | Engine::BiasOutsideVocabulary { .. } => Self::invalid("logit_bias", message),
             Engine::SettingOutOfRange { name, .. } => Self::invalid(name, message),
             Engine::QueueFull { .. } | Engine::Draining => Self::overloaded(message),
             Engine::Model(_)

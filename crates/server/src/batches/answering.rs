@@ -1,5 +1,7 @@
 //! One line's answer, by the same routes as everybody's. It must not know batches.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
@@ -12,6 +14,8 @@ use crate::error::ApiError;
 
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// Before a line is tried again that found no room.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// The line of an answer, and whether it succeeded.
 pub(super) async fn answer(
@@ -23,9 +27,16 @@ pub(super) async fn answer(
 ) -> (Value, bool) {
     let lines::Request { name, body } = request;
     let caller = Caller { owner, role: Role::User };
-    let (status, body) = match send(router, caller, endpoint, &body).await {
-        Ok(answered) => answered,
-        Err(error) => (error.status, error.body()),
+    let (status, body) = loop {
+        let (status, answer) = match send(router.clone(), caller.clone(), endpoint, &body).await {
+            Ok(answered) => answered,
+            Err(error) => (error.status, error.body()),
+        };
+        // A batch has time: what others leave no room for now is no failure.
+        if answer["error"]["code"] != "overloaded" {
+            break (status, answer);
+        }
+        tokio::time::sleep(PAUSE).await;
     };
     let response = json!({ "status_code": status.as_u16(), "request_id": id, "body": body });
     let line = json!({ "id": format!("batch_{id}"), "custom_id": name, "response": response, "error": null });
@@ -49,4 +60,30 @@ async fn send(router: Router, caller: Caller, endpoint: &str, body: &Value) -> R
 /// The line of a request that was never answered.
 pub(super) fn unanswered(name: &str, id: &str, code: &str, message: &str) -> Value {
     json!({ "id": format!("batch_{id}"), "custom_id": name, "response": null, "error": { "code": code, "message": message } })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use axum::routing::post;
+
+    use super::*;
+    use crate::json_body::JsonBody;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_waits_for_room() {
+        let tries = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&tries);
+        let busy = move || async move {
+            let is_full = count.fetch_add(1, Ordering::SeqCst) < 3;
+            if is_full { Err(ApiError::overloaded("later")) } else { Ok(JsonBody(json!({ "answer": 1 }))) }
+        };
+        let router = Router::new().route("/v1/x", post(busy));
+        let request = lines::Request { name: "a".to_owned(), body: json!({}) };
+        let (line, is_good) = answer(router, "anna".to_owned(), "/v1/x", "req_1", request).await;
+        assert_eq!((is_good, &line["response"]["body"]), (true, &json!({ "answer": 1 })), "{line}");
+        assert_eq!(tries.load(Ordering::SeqCst), 4);
+    }
 }

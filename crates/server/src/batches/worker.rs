@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::Router;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{Item, Lease, Order, Page, Renewed, Replaced, queue_channel};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -87,6 +87,8 @@ enum Break {
     Expired,
     /// The server stops; the batch goes on elsewhere.
     Stopped,
+    /// The file with the requests is gone.
+    Unreadable,
 }
 
 impl Run<'_> {
@@ -110,11 +112,16 @@ impl Run<'_> {
         if batch.status.is_over() {
             return Ok(true);
         }
-        let broken = if batch.status == Status::InProgress { self.answer(&batch, &mut stopped).await? } else { None };
+        let broken = match batch.status {
+            Status::InProgress if unix_seconds() >= batch.expires_at() => Some(Break::Expired),
+            Status::InProgress => self.answer_as_far_as_there_are_lines(&batch, &mut stopped).await?,
+            _ => None,
+        };
         let is_cancelled = broken == Some(Break::Cancelled) || batch.status == Status::Cancelling;
         let last = match broken {
             Some(Break::Stopped) => return Ok(false),
             Some(Break::Expired) => Status::Expired,
+            Some(Break::Unreadable) => Status::Failed,
             _ if is_cancelled => Status::Cancelled,
             _ => Status::Completed,
         };
@@ -138,6 +145,23 @@ impl Run<'_> {
             if let Replaced::Done { .. } = replaced {
                 return Ok(batch);
             }
+        }
+    }
+
+    /// A file that was deleted meanwhile will not come back: what was answered until then stays.
+    async fn answer_as_far_as_there_are_lines(
+        &self,
+        batch: &Batch,
+        stopped: &mut watch::Receiver<bool>,
+    ) -> Result<Option<Break>, ApiError> {
+        match self.answer(batch, stopped).await {
+            Err(error) if error.status.is_client_error() => {
+                let told =
+                    json!({ "code": error.code, "line": null, "message": error.message, "param": "input_file_id" });
+                self.change(|batch| batch.errors = vec![told.clone()]).await?;
+                Ok(Some(Break::Unreadable))
+            }
+            answered => answered,
         }
     }
 
@@ -251,8 +275,9 @@ impl Run<'_> {
                 }
             })
             .await?;
-        let output = self.write(&batch, COMPLETED, "output").await?;
-        let errors = self.write(&batch, FAILED, "error").await?;
+        let output = self.write(&batch, COMPLETED, "output", Vec::new()).await?;
+        let late = if last == Status::Expired { self.late(&batch).await? } else { Vec::new() };
+        let errors = self.write(&batch, FAILED, "error", late).await?;
         self.change(|batch| {
             batch.output_file_id.clone_from(&output);
             batch.error_file_id.clone_from(&errors);
@@ -262,22 +287,55 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A file of all answers of one sort; none where there are no answers of it.
-    async fn write(&self, batch: &Batch, prefix: &str, sort: &str) -> Result<Option<String>, ApiError> {
-        let (mut draft, mut after) = (None, None);
+    /// What is told of the lines that there was no time for.
+    async fn late(&self, batch: &Batch) -> Result<Vec<String>, ApiError> {
+        const MESSAGE: &str = "this request was not answered before the batch expired; send it again";
+        let (answered, _) = self.answered(batch).await?;
+        let (mut lines, mut number) = (lines::of_file(self.app, &self.owner, &batch.input_file_id), 0);
+        let mut late = Vec::new();
         loop {
+            let line = match lines::next(&mut lines, &mut number, self.app.settings().body_bytes_max).await {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(late),
+                // The file is gone, and with it the names of its requests.
+                Err(error) if error.status.is_client_error() => return Ok(late),
+                Err(error) => return Err(error),
+            };
+            if !answered.contains(&number)
+                && let Ok(request) = lines::read(&line, &batch.endpoint)
+            {
+                let id = self.app.ids().next("req");
+                late.push(answering::unanswered(&request.name, &id, "batch_expired", MESSAGE).to_string());
+            }
+        }
+    }
+
+    /// A file of all answers of one sort, and of `more` behind them; none where there are none.
+    async fn write(
+        &self,
+        batch: &Batch,
+        prefix: &str,
+        sort: &str,
+        more: Vec<String>,
+    ) -> Result<Option<String>, ApiError> {
+        let (mut draft, mut after) = (None, None);
+        let mut is_over = false;
+        while !is_over {
             let (items, has_more) = self.page(after.take()).await?;
-            for item in items.iter().filter(|item| item.id.starts_with(prefix)) {
+            after = items.last().map(|item| item.id.clone());
+            is_over = !has_more;
+            let mut told: Vec<String> =
+                items.into_iter().filter(|item| item.id.starts_with(prefix)).map(|item| item.body).collect();
+            if is_over {
+                told.extend_from_slice(&more);
+            }
+            for line in told {
                 let draft = match &mut draft {
                     Some(draft) => draft,
                     none => none.insert(Draft::begin(self.app, &self.owner).await?),
                 };
-                draft.write(item.body.as_bytes()).await?;
+                draft.write(line.as_bytes()).await?;
                 draft.write(b"\n").await?;
-            }
-            after = items.last().map(|item| item.id.clone());
-            if !has_more {
-                break;
             }
         }
         let Some(draft) = draft else { return Ok(None) };

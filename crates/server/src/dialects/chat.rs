@@ -181,6 +181,15 @@ async fn several_texts_are_one_with_an_empty_line_between() {
 }
 
 #[tokio::test]
+async fn an_answer_in_json_is_all_that_is_said() {
+    let preamble = "<|channel|>commentary<|message|>I begin.<|end|><|start|>assistant";
+    let api = Api::saying(&format!("{preamble}<|channel|>final<|message|>{{}}<|return|>")).await;
+    let answer = both(&api, json!({ "response_format": { "type": "json_object" } })).await;
+    let message = &answer["choices"][0]["message"];
+    assert_eq!((&message["content"], &message["reasoning"]), (&json!("{}"), &json!("I begin.")));
+}
+
+#[tokio::test]
 async fn several_choices_are_summed() {
     let api = Api::saying(THOUGHT).await;
     let one = both(&api, json!({})).await;
@@ -229,7 +238,7 @@ async fn refusals_name_what_is_wrong() {
     let cases = [
         (asked(json!({ "model": "gpt-5" })), 404, "model", "model_not_found"),
         (asked(json!({ "surprise": 1 })), 400, "surprise", "unknown_parameter"),
-        (asked(json!({ "logit_bias": { "999999": 1 } })), 400, "", "invalid_value"),
+        (asked(json!({ "logit_bias": { "999999": 1 } })), 400, "logit_bias", "invalid_value"),
         (
             asked(json!({ "messages": [{ "role": "user", "content": "a ".repeat(20_000) }] })),
             400,

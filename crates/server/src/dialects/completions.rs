@@ -110,6 +110,23 @@ async fn log_probabilities_of_prompt_and_answer() {
     assert_eq!(lists["text_offset"][0], PROMPT.chars().count());
     assert_eq!(lists["text_offset"][1], PROMPT.chars().count() + "<|channel|>".len());
 
+    for echo in [false, true] {
+        let answer = api.post(PATH, &asked(json!({ "logprobs": 0, "echo": echo }))).await;
+        let choice = &answer["choices"][0];
+        let text: Vec<char> = choice["text"].as_str().unwrap().chars().collect();
+        let begin = if echo { 0 } else { PROMPT.chars().count() };
+        let lists = &choice["logprobs"];
+        let tokens = lists["tokens"].as_array().unwrap().iter().zip(lists["text_offset"].as_array().unwrap());
+        for (token, offset) in tokens {
+            let (token, at) = (token.as_str().unwrap(), offset.as_u64().unwrap() as usize - begin);
+            let stands: String = text[at..].iter().take(token.chars().count()).collect();
+            assert!(
+                stands == token || (token.starts_with("<|") && !stands.starts_with("<|")),
+                "{token} at {at}: {answer}"
+            );
+        }
+    }
+
     let body = asked(json!({ "logprobs": 0, "echo": true, "max_tokens": 0 }));
     let answer = api.post(PATH, &body).await;
     check::<CreateCompletionResponse>("CreateCompletionResponse", &answer);

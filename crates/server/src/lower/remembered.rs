@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::history::HistoryItem;
 use crate::lower::items;
+use crate::project::messages::object_of;
 use crate::thoughts;
 
 /// A turn of the assistant, as a client sends it back.
@@ -54,18 +55,21 @@ impl Remembered {
             let calls = calls.into_iter().map(|call| Said::from(Part::Call(call)));
             return thoughts.into_iter().chain(text).chain(calls).map(Item::Said).collect();
         };
-        let changed = !thoughts.is_empty() && thought(&thoughts) != thought(known);
+        let changed = !thoughts.is_empty() && words(&thoughts, thought) != words(known, thought);
         let mut items = if changed { thoughts } else { Vec::new() };
-        let known_text = |said: &Said| matches!(&said.part, Part::Message { .. });
-        if let Some(text) = text.filter(|_| !known.iter().any(known_text)) {
-            items.push(Said::from(Part::Message { phase: Phase::Commentary, text }));
-        }
+        let said_text = |text: String| Said::from(Part::Message { phase: Phase::Commentary, text });
+        // Many clients leave out what was said before a call; another text is meant.
+        let mut other = text.filter(|text| !text.trim().is_empty()).map(said_text);
+        other = other.filter(|said| words(std::slice::from_ref(said), message) != words(known, message));
+        let rewritten = other.is_some();
         let mut calls = calls;
         for said in known {
             match &said.part {
                 Part::Reasoning(_) if changed => {}
+                Part::Message { .. } if rewritten => items.extend(other.take()),
                 Part::Reasoning(_) | Part::Message { .. } => items.push(said.clone()),
                 Part::Call(was) => {
+                    items.extend(other.take());
                     let Some(place) = calls.iter().position(|call| call.id == was.id) else { continue };
                     let call = calls.remove(place);
                     items.push(if same(&call, was) { said.clone() } else { Said::from(Part::Call(call)) });
@@ -90,23 +94,48 @@ pub(crate) async fn keep(app: &App, caller: &Caller, said: &[Said]) {
     }
 }
 
-/// All thoughts in one text.
-fn thought(said: &[Said]) -> String {
-    let texts = said.iter().filter_map(|said| match &said.part {
-        Part::Reasoning(text) => Some(text.trim()),
+/// The words of all texts of one sort: clients get several texts as one, and may trim it.
+fn words<'a>(said: &'a [Said], text: fn(&Part) -> Option<&str>) -> Vec<&'a str> {
+    said.iter().filter_map(|said| text(&said.part)).flat_map(str::split_whitespace).collect()
+}
+
+fn thought(part: &Part) -> Option<&str> {
+    match part {
+        Part::Reasoning(text) => Some(text),
         Part::Message { .. } | Part::Call(_) => None,
-    });
-    texts.collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn message(part: &Part) -> Option<&str> {
+    match part {
+        Part::Message { phase: _, text } => Some(text),
+        Part::Reasoning(_) | Part::Call(_) => None,
+    }
 }
 
 /// Whether a client sends a call back as it was. It may have parsed the arguments and written them again.
 fn same(call: &Call, was: &Call) -> bool {
-    let parsed = |input: &str| match input {
+    let parsed = match call.input.as_str() {
         "" => Some(json!({})),
-        input => serde_json::from_str::<Value>(input).ok(),
+        input => serde_json::from_str(input).ok(),
     };
-    let equal = call.input == was.input || parsed(&call.input).is_some_and(|input| parsed(&was.input) == Some(input));
+    let equal = call.input == was.input || parsed.is_some_and(|input| alike(&input, &object_of(&was.input)));
     call.tool == was.tool && call.kind == was.kind && equal
+}
+
+/// Whether two values are one to a client that has a single kind of number, as JavaScript does.
+fn alike(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| alike(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let found = |(name, one): (&String, &Value)| other.get(name).is_some_and(|other| alike(one, other));
+            one.len() == other.len() && one.iter().all(found)
+        }
+        _ => one == other,
+    }
 }
 
 /// As an item of the Responses API.
@@ -180,6 +209,38 @@ mod tests {
             Item::from(Part::Call(call("b", "{}"))),
         ];
         assert_eq!(remembered.items(spoken), expected);
+    }
+
+    #[test]
+    fn several_thoughts_come_back_as_the_one_that_clients_see() {
+        let said = |text: &str| sampled(Part::Reasoning(text.into()), &[1]);
+        let known = vec![said("one "), said("two"), sampled(Part::Call(call("a", "{}")), &[3])];
+        let remembered = Remembered([("a".to_owned(), known.clone())].into());
+        let thoughts = vec![Said::from(Part::Reasoning("one \n\ntwo".into()))];
+        let spoken = Spoken { thoughts, calls: vec![call("a", "{}")], ..Spoken::default() };
+        assert_eq!(remembered.items(spoken), known.into_iter().map(Item::Said).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn another_text_takes_the_place_of_what_was_said() {
+        let (remembered, known) = remembered();
+        let spoken =
+            |text: &str| Spoken { text: Some(text.into()), calls: vec![call("a", "{\"x\":1}")], ..Spoken::default() };
+        let other = Item::from(Part::Message { phase: Phase::Commentary, text: "I wait.".into() });
+        let expected = [Item::Said(known[0].clone()), other.clone(), Item::Said(known[2].clone())];
+        assert_eq!(remembered.items(spoken("I wait.")), expected);
+        let silent = Remembered([("a".to_owned(), vec![known[0].clone(), known[2].clone()])].into());
+        assert_eq!(silent.items(spoken("I wait.")), expected, "behind the thought, before the call");
+        assert_eq!(remembered.items(spoken(" I  look.\n")), known.into_iter().map(Item::Said).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn arguments_that_were_read_and_written_are_the_same() {
+        let same = |now: &str, was: &str| super::same(&call("a", now), &call("a", was));
+        assert!(same("{\"x\":1,\"y\":[2]}", "{\"y\": [2.0], \"x\": 1.0}"), "JavaScript has one kind of number");
+        assert!(same("{}", " ") && same("", "{}"));
+        assert!(same("{\"raw_input\":\"{]\"}", "{]"), "as Anthropic's clients get what is no object");
+        assert!(!same("{\"x\":1}", "{\"x\":2}") && !same("{\"x\":1}", "{\"x\":1,\"y\":1}") && !same("{", "["));
     }
 
     #[test]

@@ -93,7 +93,8 @@ impl CompletionProjection {
         if let Some(piece) = piece {
             told["text"] = json!(piece.text);
             if self.head.logprobs {
-                told["logprobs"] = choice.logprobs.push(piece.tokens);
+                let is_left_out = |id| self.head.skip_special && self.vocabulary.text_bytes(id).is_none();
+                told["logprobs"] = choice.logprobs.push(piece.tokens, is_left_out);
             }
             if self.head.return_ids {
                 told["token_ids"] = piece.tokens.iter().map(|token| token.id).collect();
@@ -139,7 +140,8 @@ impl CompletionProjection {
         let text = if self.head.echo { format!("{prompt_text}{}", raw.text) } else { raw.text.clone() };
         let lists = self.head.logprobs.then(|| {
             if self.head.echo {
-                LogprobLists::default().whole(&raw.prompt, &raw.tokens, &self.vocabulary)
+                let is_left_out = |id| self.head.skip_special && self.vocabulary.text_bytes(id).is_none();
+                LogprobLists::default().whole(&raw.prompt, &raw.tokens, &self.vocabulary, is_left_out)
             } else {
                 logprobs.told()
             }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::project::chat::choice::spelled;
 use crate::wire::messages::Display;
-use block::{Block, Kind, object_of};
+pub(crate) use block::object_of;
+use block::{Block, Kind};
 
 /// Everything about a message that is known before it begins.
 pub(crate) struct MessageHead {

@@ -11,7 +11,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
-use store::{Order, Page};
+use store::Page;
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -120,7 +120,7 @@ fn expiry(anchor: Option<&str>, seconds: Option<&str>) -> Result<Option<i64>, Ap
 
 async fn list_files(State(app): State<App>, caller: Caller, query: Query) -> Result<JsonBody, ApiError> {
     let limit = query.integer("limit", 1, PAGE_FILES_MAX)?.unwrap_or(PAGE_FILES_MAX) as usize;
-    let order = if query.text("order") == Some("asc") { Order::Asc } else { Order::Desc };
+    let order = query.order()?;
     let purpose = query.text("purpose").map(str::to_owned);
     let mut after = query.text("after").filter(|after| !after.is_empty()).map(str::to_owned);
     query.finish()?;

@@ -9,9 +9,9 @@ use crate::wire::decoding::{Decoding, ids, priority, stops};
 use crate::wire::fields::{At, Fields};
 
 /// Most prompts of a request.
-const PROMPTS_MAX: usize = 256;
-/// Most completions of all prompts together.
-const COMPLETIONS_MAX: usize = 1024;
+const PROMPTS_MAX: usize = COMPLETIONS_MAX;
+/// Most completions of all prompts together: half of those that may wait at once, so that others find room too.
+const COMPLETIONS_MAX: usize = 128;
 /// Tokens that are generated where a request does not say, as OpenAI has it.
 const TOKENS_DEFAULT: usize = 16;
 /// Most alternatives that are told. OpenAI allows five.
@@ -186,6 +186,7 @@ mod tests {
             (json!({ "prompt": [1, "a"] }), "prompt[0]"),
             (json!({ "prompt": [[1], [-1]] }), "prompt[1][0]"),
             (json!({ "n": 129 }), "n"),
+            (json!({ "prompt": ["a", "b", "c"], "n": 128 }), "n"),
             (json!({ "logprobs": 21 }), "logprobs"),
             (json!({ "best_of": 3 }), "best_of"),
             (json!({ "suffix": "x" }), "suffix"),

@@ -82,13 +82,18 @@ impl Query {
         }
     }
 
+    /// From which end a list is told.
+    pub(crate) fn order(&self) -> Result<Order, ApiError> {
+        match self.text("order") {
+            None | Some("desc") => Ok(Order::Desc),
+            Some("asc") => Ok(Order::Asc),
+            Some(text) => Err(wrong("order", text, "asc or desc")),
+        }
+    }
+
     /// Which part of a list.
     pub(crate) fn page(&self) -> Result<PageQuery, ApiError> {
-        let order = match self.text("order") {
-            None | Some("desc") => Order::Desc,
-            Some("asc") => Order::Asc,
-            Some(text) => return Err(wrong("order", text, "asc or desc")),
-        };
+        let order = self.order()?;
         let limit = self.integer("limit", 1, PAGE_ENTRIES_MAX)?.unwrap_or(PAGE_ENTRIES);
         let after = self.text("after").filter(|after| !after.is_empty()).map(str::to_owned);
         Ok(PageQuery { after, limit: u32::try_from(limit).unwrap_or(u32::MAX), order })

@@ -6,6 +6,7 @@ use agent::{Agent, Settings as AgentSettings};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use server::Settings;
+use store::Store;
 
 use crate::support::Api;
 
@@ -169,4 +170,42 @@ async fn a_batch_goes_on_after_a_restart_where_it_stood() {
         .map(|line| line["response"]["body"]["choices"][0]["message"]["content"].clone())
         .collect();
     assert_eq!(said, ["done", "hello"], "the first line was not answered again");
+}
+
+/// A batch whose worker has gone behind the first of two lines.
+async fn interrupted() -> (Store, String) {
+    let api = Api::new(endless(), Settings::default()).await;
+    let id = begin(&api, &[line("a", &quick()), line("b", &chat("tiny"))]).await;
+    until(&api, &id, |batch| batch["request_counts"]["completed"] == 1).await;
+    let Api { workers, store, router: _ } = api;
+    workers.stop().await;
+    (store, id)
+}
+
+#[tokio::test]
+async fn lines_without_an_answer_are_told_when_the_time_is_over() {
+    let (store, id) = interrupted().await;
+    let record = store.get("batch", "default", &id).await.unwrap().unwrap();
+    let mut body: Value = serde_json::from_str(&record.body).unwrap();
+    body["moments"]["expires_at"] = json!(1);
+    store.replace("batch", "default", &id, body.to_string(), None).await.unwrap();
+    let api = Api::over(agent(), Settings::default(), store).await;
+    let batch = until(&api, &id, |batch| batch["status"] == "expired").await;
+    assert_eq!(batch["request_counts"], json!({ "total": 2, "completed": 1, "failed": 0 }));
+    assert_eq!(lines_of(&api, &batch["output_file_id"]).await[0]["custom_id"], "a");
+    let late = lines_of(&api, &batch["error_file_id"]).await;
+    assert_eq!((late.len(), &late[0]["custom_id"], &late[0]["response"]), (1, &json!("b"), &Value::Null));
+    assert_eq!(late[0]["error"]["code"], "batch_expired");
+}
+
+#[tokio::test]
+async fn a_batch_whose_file_is_gone_ends() {
+    let (store, id) = interrupted().await;
+    let record = store.get("batch", "default", &id).await.unwrap().unwrap();
+    let body: Value = serde_json::from_str(&record.body).unwrap();
+    assert!(store.delete("file", "default", body["input_file_id"].as_str().unwrap()).await.is_ok());
+    let api = Api::over(agent(), Settings::default(), store).await;
+    let batch = until(&api, &id, |batch| batch["status"] == "failed").await;
+    assert_eq!(batch["errors"]["data"][0]["code"], "not_found", "{batch}");
+    assert_eq!(lines_of(&api, &batch["output_file_id"]).await.len(), 1, "what was answered stays");
 }

@@ -55,6 +55,11 @@ async fn files_are_listed_by_page_and_purpose() {
     assert_eq!(listed(&format!("?limit=2&order=asc&after={}", ids[1])).await, (pick(&[2, 3]), true));
     assert_eq!(listed("?purpose=batch&limit=3").await, (pick(&[4, 2, 0]), false));
     assert_eq!(listed("?purpose=batch&limit=2").await, (pick(&[4, 2]), true));
+    let (status, refused) = api.json("GET", "/v1/files?order=up", None).await;
+    assert_eq!((status, &refused["error"]["param"]), (StatusCode::BAD_REQUEST, &json!("order")));
+    let (status, empty) = api.upload(&[("purpose", "user_data")], b"").await;
+    assert_eq!((status, &empty["bytes"]), (StatusCode::OK, &json!(0)), "{empty}");
+    assert!(api.content(empty["id"].as_str().unwrap()).await.is_empty());
 }
 
 #[tokio::test]

@@ -26,12 +26,15 @@ impl LogprobLists {
         Self { letters, ..Self::default() }
     }
 
-    /// Adds tokens and gives the lists of these alone.
-    pub(super) fn push(&mut self, tokens: &[TokenLogprob]) -> Value {
+    /// Adds tokens and gives the lists of these alone. What is left out of the text takes no room in it.
+    pub(super) fn push(&mut self, tokens: &[TokenLogprob], is_left_out: impl Fn(u32) -> bool) -> Value {
         let from = self.tokens.len();
-        for TokenLogprob { id: _, bytes, logprob, top } in tokens {
+        for TokenLogprob { id, bytes, logprob, top } in tokens {
             let top = top.iter().map(|(bytes, logprob)| (bytes.as_slice(), *logprob));
             self.add(bytes, Some(*logprob), top);
+            if !is_left_out(*id) {
+                self.advance(bytes);
+            }
         }
         self.since(from)
     }
@@ -42,12 +45,19 @@ impl LogprobLists {
     }
 
     /// The lists of a prompt and what came behind it.
-    pub(super) fn whole(mut self, prompt: &[PromptLogprob], tokens: &[TokenLogprob], vocabulary: &Vocabulary) -> Value {
+    pub(super) fn whole(
+        mut self,
+        prompt: &[PromptLogprob],
+        tokens: &[TokenLogprob],
+        vocabulary: &Vocabulary,
+        is_left_out: impl Fn(u32) -> bool,
+    ) -> Value {
         let bytes = |id: u32| vocabulary.token_bytes(id).unwrap_or("\u{FFFD}".as_bytes());
         for PromptLogprob { id, logprob, top } in prompt {
             self.add(bytes(*id), *logprob, top.iter().map(|&(id, logprob)| (bytes(id), logprob)));
+            self.advance(bytes(*id));
         }
-        self.push(tokens);
+        self.push(tokens, is_left_out);
         self.told()
     }
 
@@ -64,6 +74,9 @@ impl LogprobLists {
         self.token_logprobs.push(json!(logprob.map(finite)));
         self.top_logprobs.push(if logprob.is_some() { Value::Object(others) } else { Value::Null });
         self.text_offset.push(json!(self.letters));
+    }
+
+    fn advance(&mut self, bytes: &[u8]) {
         let mut text = String::new();
         self.characters.push(bytes, &mut text);
         self.letters += text.chars().count();

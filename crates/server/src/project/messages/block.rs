@@ -42,7 +42,7 @@ impl Block {
 }
 
 /// A call's input as an object, whatever the model wrote.
-pub(super) fn object_of(input: &str) -> Value {
+pub(crate) fn object_of(input: &str) -> Value {
     match serde_json::from_str(input) {
         Ok(Value::Object(object)) => Value::Object(object),
         _ if input.trim().is_empty() => Value::Object(Map::new()),
