@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::conversation::{self, Claim};
 use crate::error::ApiError;
+use crate::front::record;
 use crate::history::{self, Source};
 use crate::lower::responses::{Lowered, turn_request};
 use crate::project::responses::{Defaults, Mint, Options, Projection, ResponseHead, item_names};
@@ -64,6 +65,7 @@ pub(crate) async fn accept(
         date: request.date,
         tries: 0,
         history_items: history.len(),
+        key: record::current_key(),
     };
     let stored = Stored {
         response: projection.response(),

@@ -15,6 +15,7 @@ use store::{Attached, NewJob, Record, Replaced};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::files::File;
+use crate::front::record;
 use crate::stored::{self, unix_seconds};
 use crate::wire::batches::CreateBatch;
 pub(crate) use worker::work;
@@ -42,6 +43,9 @@ pub(crate) struct Batch {
     errors: Vec<Value>,
     /// When it reached each state, by the names of the API.
     moments: Map<String, Value>,
+    /// The name of the key that pays for its tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +181,7 @@ pub(crate) async fn create(app: &App, owner: &str, create: CreateBatch) -> Resul
         counts: Counts::default(),
         errors: Vec::new(),
         moments: Map::new(),
+        key: record::current_key(),
     };
     batch.moments.insert("created_at".to_owned(), created.into());
     batch.moments.insert("expires_at".to_owned(), (created + WINDOW_SECONDS).into());

@@ -24,10 +24,11 @@ pub(crate) struct File {
     pub(crate) purpose: String,
 }
 
-/// A file that is being written. What is not finished is removed by the store.
+/// A file that is being written. What is not finished when this is dropped is removed.
 pub(crate) struct Draft<'a> {
     app: &'a App,
-    upload: Upload,
+    /// Gone when it has become a file.
+    upload: Option<Upload>,
     piece: Vec<u8>,
     bytes: u64,
 }
@@ -65,7 +66,7 @@ impl File {
 impl<'a> Draft<'a> {
     /// Begins a file.
     pub(crate) async fn begin(app: &'a App, owner: &str) -> Result<Self, ApiError> {
-        let upload = app.store().begin_upload(owner).await?;
+        let upload = Some(app.store().begin_upload(owner).await?);
         Ok(Self { app, upload, piece: Vec::new(), bytes: 0 })
     }
 
@@ -88,8 +89,9 @@ impl<'a> Draft<'a> {
 
     async fn flush(&mut self) -> Result<(), ApiError> {
         let piece = std::mem::take(&mut self.piece);
+        let upload = self.upload.as_ref().expect("only its end takes it away");
         for part in piece.chunks(BLOB_CALL_BYTES_MAX) {
-            self.app.store().write_upload(&self.upload, part.to_vec()).await?;
+            self.app.store().write_upload(upload, part.to_vec()).await?;
         }
         Ok(())
     }
@@ -104,7 +106,8 @@ impl<'a> Draft<'a> {
         if !self.piece.is_empty() {
             self.flush().await?;
         }
-        let Self { app, upload, piece: _, bytes } = self;
+        let (app, bytes) = (self.app, self.bytes);
+        let upload = self.upload.clone().expect("only its end takes it away");
         let created_at = unix_seconds();
         let file = File { bytes, created_at, expires_at, filename, purpose: purpose.to_owned() };
         let id = app.ids().next("file").replacen('_', "-", 1);
@@ -118,7 +121,21 @@ impl<'a> Draft<'a> {
             version: 1,
         };
         app.store().put_with(record, Attached { blob: Some(upload), ..Attached::default() }).await?;
+        self.upload = None;
         Ok((id, file))
+    }
+}
+
+impl Drop for Draft<'_> {
+    /// A client that vanished in the middle must not fill the store. What became a file after all is not touched by this.
+    fn drop(&mut self) {
+        let (Some(upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) else { return };
+        let app = self.app.clone();
+        runtime.spawn(async move {
+            if let Err(error) = app.store().drop_upload(&upload).await {
+                tracing::warn!(%error, "an upload that broke off is still in the store; it is swept later");
+            }
+        });
     }
 }
 

@@ -9,6 +9,7 @@ use store::record_channel;
 use crate::app::App;
 use crate::background::log;
 use crate::error::ApiError;
+use crate::life::Phase;
 use crate::live_body::{self, Pen};
 use crate::sse;
 use crate::stored::{KIND, Stored};
@@ -38,6 +39,7 @@ struct Follower {
 impl Follower {
     async fn run(mut self) -> Result<(), ApiError> {
         let mut watch = self.app.store().watch(&record_channel(KIND, &self.owner, &self.id));
+        let life = self.app.life().clone();
         let mut look = true;
         loop {
             let Some(events) = self.tell().await? else { return Ok(()) };
@@ -47,7 +49,11 @@ impl Follower {
                 return Ok(());
             }
             look = false;
-            watch.changed(LOOK_EVERY).await;
+            tokio::select! {
+                _ = watch.changed(LOOK_EVERY) => {}
+                // What is computed here is given back to the queue now. The client finds the rest elsewhere, or after the restart.
+                () = life.reached(Phase::Draining) => return self.tell().await.map(|_| ()),
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 mod access;
 mod body;
 mod cors;
-mod panics;
+pub(crate) mod panics;
 pub(crate) mod record;
 
 use std::sync::Arc;
@@ -17,8 +17,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::caller::{Caller, Role};
 use crate::error::ApiError;
-use crate::life::Phase;
+use crate::keys::Allowance;
+use crate::life::{Phase, Running};
 use access::Access;
 use body::Answer;
 use record::{CURRENT, Record};
@@ -86,25 +88,75 @@ fn method(method: &Method) -> &'static str {
 }
 
 /// Lets a request in, or says why not.
-fn admit(app: &App, request: &mut Request, record: &Record) -> Result<Option<crate::keys::Allowance>, ApiError> {
+fn admit(app: &App, request: &mut Request, record: &Record) -> Result<Option<Allowance>, ApiError> {
     let access = access::of(request.uri().path());
     if access == Access::Open {
         return Ok(None);
     }
     if access == Access::Key && app.life().phase() != Phase::Serving {
-        return Err(ApiError::overloaded(
-            "the server is being shut down; send this to another, or again after the restart",
-        ));
+        return Err(draining());
     }
     access::check_size(request, app.settings().body_bytes_max)?;
-    let Some(keys) = app.keys() else { return Ok(None) };
-    let (caller, limits, usage) = access::caller(keys, request.headers())?;
-    record.belongs_to(&caller.owner, &usage);
+    if !is_text(request.uri().path()) {
+        return Err(ApiError::bad_request("invalid_url", "the path is not UTF-8 behind its %; write it so"));
+    }
+    let Some(keys) = app.keys() else {
+        // With keys, a page would need one.
+        return if cors::is_foreign(&app.settings().cors_origins, request) { Err(cors::foreign()) } else { Ok(None) };
+    };
+    let (key, usage) = access::key(keys, request.headers())?;
+    let (role, limits) = (key.role, key.limits);
+    let caller = Caller { owner: key.owner.clone(), role };
+    record.belongs_to(key, Arc::clone(&usage));
     if access == Access::Admin {
-        return if caller.role == crate::caller::Role::Admin { Ok(None) } else { Err(access::not_admin()) };
+        return if role == Role::Admin { Ok(None) } else { Err(access::not_admin()) };
     }
     request.extensions_mut().insert(caller);
     usage.admit(limits, Instant::now()).map(Some).map_err(access::too_much)
+}
+
+/// Whether a path is UTF-8 once its `%xx` are bytes.
+fn is_text(path: &str) -> bool {
+    let digit = |at: usize| path.as_bytes().get(at).and_then(|&byte| char::from(byte).to_digit(16));
+    let (mut bytes, mut at) = (Vec::with_capacity(path.len()), 0);
+    while let Some(&byte) = path.as_bytes().get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                bytes.push(byte);
+                at += 1;
+            }
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
+/// A request that came over a connection that was let in before, until it is dropped.
+pub(crate) struct Place {
+    _running: Running,
+    _allowance: Option<Allowance>,
+}
+
+/// Lets one more request of a connection in, which came with the key of this name, or says why not.
+///
+/// # Errors
+/// 503 while the server drains, 401 where the key is gone, 429 beyond its limits.
+pub(crate) fn admit_more(app: &App, key: Option<&str>) -> Result<Place, ApiError> {
+    let running = app.life().begin();
+    if app.life().phase() != Phase::Serving {
+        return Err(draining());
+    }
+    let Some(keys) = app.keys() else { return Ok(Place { _running: running, _allowance: None }) };
+    let (key, usage) = key.and_then(|name| keys.named(name)).ok_or_else(access::unknown_key)?;
+    let allowance = usage.admit(key.limits, Instant::now()).map_err(access::too_much)?;
+    Ok(Place { _running: running, _allowance: Some(allowance) })
+}
+
+fn draining() -> ApiError {
+    ApiError::overloaded("the server is being shut down; send this to another, or again after the restart")
 }
 
 /// An error in Anthropic's envelope.

@@ -94,10 +94,28 @@ impl Keys {
                 found = Some(key.clone());
             }
         }
-        let key = found?;
+        found.map(|key| self.with_usage(key))
+    }
+
+    /// The key of this name, as [`Key::name`] gave it, and what it has used; nothing if it was taken back since.
+    pub(crate) fn named(&self, name: &str) -> Option<(Key, Arc<Usage>)> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let found = known.iter().find(|key| key.name() == name).cloned();
+        drop(known);
+        found.map(|key| self.with_usage(key))
+    }
+
+    fn with_usage(&self, key: Key) -> (Key, Arc<Usage>) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let usage = Arc::clone(used.entry(key.hash).or_default());
-        Some((key, usage))
+        (key, usage)
+    }
+}
+
+impl Key {
+    /// What it is called where it must not be told itself: its hash, as digits.
+    pub(crate) fn name(&self) -> String {
+        hexadecimal(&self.hash)
     }
 }
 
@@ -119,20 +137,33 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.toml");
         let limits = KeyLimits { requests_per_minute: Some(3), tokens_per_minute: None, parallel: Some(1) };
-        let first = Keys::add_new(&path, "anna \"b\"\n", true, limits).unwrap();
+        let first = Keys::add_new(&path, "anna \"b\"", true, limits).unwrap();
         let keys = Keys::read(&path).unwrap();
         let second = Keys::add_new(&path, "bert", false, KeyLimits::default()).unwrap();
         assert!(keys.find(&second).is_none(), "not read yet");
         assert_eq!(keys.reload().unwrap(), 2);
         let (key, usage) = keys.find(&first).unwrap();
-        assert_eq!((key.owner.as_str(), key.role, key.limits), ("anna \"b\"\n", Role::Admin, limits));
+        assert_eq!((key.owner.as_str(), key.role, key.limits), ("anna \"b\"", Role::Admin, limits));
         assert_eq!(keys.find(&second).unwrap().0.role, Role::User);
         assert!(std::sync::Arc::ptr_eq(&usage, &keys.find(&first).unwrap().1));
+        let (named, same) = keys.named(&key.name()).unwrap();
+        assert!(named == key && std::sync::Arc::ptr_eq(&usage, &same) && keys.named("").is_none());
         for wrong in ["", "gl-", &first[..first.len() - 1], &first.to_uppercase()] {
             assert!(keys.find(wrong).is_none(), "{wrong:?}");
         }
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains(&first) && !text.contains(&first[3..]), "only the hash is kept");
+    }
+
+    #[test]
+    fn an_owner_that_could_keep_nothing_gets_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        for owner in ["", "a\nb", &"a".repeat(257)] {
+            let error = Keys::add_new(&path, owner, false, KeyLimits::default()).unwrap_err().to_string();
+            assert!(error.contains("owner"), "{error}");
+        }
+        assert!(!path.exists());
     }
 
     #[test]
@@ -147,6 +178,9 @@ mod tests {
             (whole.replace("sha256:", "md5:"), "sha256:"),
             (whole.replace("\"user\"", "\"root\""), "root"),
             (format!("{whole}\n{whole}"), "twice"),
+            (whole.replace("anna", ""), "owner"),
+            (whole.replace("anna", "an\\na"), "owner"),
+            (whole.replace("anna", &"a".repeat(257)), "owner"),
             ("[[key".to_owned(), "keys.toml:1"),
         ] {
             std::fs::write(&path, broken).unwrap();

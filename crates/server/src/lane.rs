@@ -2,6 +2,7 @@
 //! sockets.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use crate::caller::Caller;
 use crate::compaction;
 use crate::error::ApiError;
 use crate::foreground::Foreground;
+use crate::front::{self, Place, panics, record};
 use crate::history::{self, HistoryItem, Source};
 use crate::project::responses::error_event;
 use crate::wire::responses::CreateResponse;
@@ -26,19 +28,60 @@ const REMEMBERED_BYTES_MAX: usize = 32 << 20;
 pub(crate) struct Lane {
     app: App,
     caller: Caller,
+    /// The name of the key that the connection was opened with.
+    key: Option<String>,
     remembered: Arc<Mutex<Remembered>>,
+}
+
+/// A request that waits for its turn, and its part of the connection's memory.
+pub(crate) struct Waiting {
+    pub(crate) body: Value,
+    pub(crate) _share: Share,
+}
+
+/// A part of what a connection may have waiting; given back when it is dropped.
+pub(crate) struct Share {
+    bytes: usize,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Share {
+    /// So many bytes of the connection's, if it has them left.
+    pub(crate) fn of(taken: &Arc<AtomicUsize>, bytes: usize, most: usize) -> Option<Self> {
+        let more = |before: usize| before.checked_add(bytes).filter(|sum| *sum <= most);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self { bytes, taken: Arc::clone(taken) })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// An event on its way. The place of the request that it belongs to is given back when the client has the last one.
+pub(crate) struct Sent {
+    pub(crate) event: Value,
+    pub(crate) _place: Option<Arc<Place>>,
 }
 
 /// Where the events of one lane go.
 pub(crate) struct Sender {
     stream_id: Option<String>,
-    events: mpsc::Sender<Value>,
+    events: mpsc::Sender<Sent>,
+    place: Option<Arc<Place>>,
 }
 
 impl Sender {
     /// Events are marked with the lane's name, if it has one.
-    pub(crate) fn new(stream_id: Option<String>, events: mpsc::Sender<Value>) -> Self {
-        Self { stream_id, events }
+    pub(crate) fn new(stream_id: Option<String>, events: mpsc::Sender<Sent>) -> Self {
+        Self { stream_id, events, place: None }
+    }
+
+    /// For the events of a request that has this place.
+    fn holding(&self, place: Place) -> Self {
+        Self { stream_id: self.stream_id.clone(), events: self.events.clone(), place: Some(Arc::new(place)) }
     }
 
     async fn send(&self, mut event: Value) {
@@ -46,21 +89,34 @@ impl Sender {
             event["stream_id"] = json!(stream_id);
         }
         // Nobody listens any more: this lane is about to be ended.
-        let _ = self.events.send(event).await;
+        let _ = self.events.send(Sent { event, _place: self.place.clone() }).await;
     }
 }
 
 impl Lane {
     /// For this connection.
-    pub(crate) fn new(app: App, caller: Caller) -> Self {
-        Self { app, caller, remembered: Arc::default() }
+    pub(crate) fn new(app: App, caller: Caller, key: Option<String>) -> Self {
+        Self { app, caller, key, remembered: Arc::default() }
     }
 
-    /// Answers one request after another.
-    pub(crate) async fn run(self, mut requests: mpsc::Receiver<Value>, sender: Sender) {
-        while let Some(body) = requests.recv().await {
-            if let Err(error) = self.answer(&body, &sender).await {
-                sender.send(refusal(&error, None)).await;
+    /// Answers one request after another. Each is let in and counted as if it came by itself.
+    pub(crate) async fn run(self, mut requests: mpsc::Receiver<Waiting>, sender: Sender) {
+        while let Some(waiting) = requests.recv().await {
+            let key = self.key.as_deref();
+            match front::admit_more(&self.app, key) {
+                Ok(place) => {
+                    let sender = sender.holding(place);
+                    let answering = panics::caught(self.answer(&waiting.body, &sender));
+                    let answered = record::on_behalf(&self.app, key, answering).await;
+                    let answered = answered.unwrap_or_else(|panic| {
+                        self.app.metrics().panics.inc();
+                        Err(ApiError::internal(&format!("a lane panicked: {panic}")))
+                    });
+                    if let Err(error) = answered {
+                        sender.send(refusal(&error, None)).await;
+                    }
+                }
+                Err(refused) => sender.send(refusal(&refused, None)).await,
             }
         }
     }
@@ -78,7 +134,7 @@ impl Lane {
 
     /// Whether the response became what it should.
     async fn respond(&self, create: CreateResponse, sender: &Sender) -> Result<bool, ApiError> {
-        let Self { app, caller, remembered: _ } = self;
+        let Self { app, caller, key: _, remembered: _ } = self;
         let id = app.ids().next("resp");
         let claim = history::claim(app, caller, &create.source, &id).await?;
         let known = match &create.source {
@@ -155,6 +211,16 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_has_bounds() {
+        let taken = Arc::default();
+        let share = Share::of(&taken, 60, 100).unwrap();
+        assert!(Share::of(&taken, 41, 100).is_none() && Share::of(&taken, usize::MAX, 100).is_none());
+        let rest = Share::of(&taken, 40, 100).unwrap();
+        drop((share, rest));
+        assert!(Share::of(&taken, 100, 100).is_some());
+    }
 
     #[test]
     fn a_connection_remembers_within_bounds() {

@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod follow;
 mod foreground;
+mod form_body;
 mod front;
 mod history;
 mod ids;

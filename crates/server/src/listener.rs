@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
@@ -30,6 +30,12 @@ use patience::{TimedBody, Unstalled};
 const BUFFER_BYTES: usize = 64 << 10;
 /// Headers of a request.
 const HEADERS_MAX: usize = 128;
+
+/// The place that a connection has among those that may be open. What takes the connection over, takes its place over.
+#[derive(Clone)]
+pub(crate) struct Held {
+    _place: Arc<OwnedSemaphorePermit>,
+}
 
 /// Where to listen and how patient to be.
 #[derive(Clone, Debug)]
@@ -126,20 +132,30 @@ impl Bound {
         let mut connections = JoinSet::new();
         let end = end(&life, listen.drain_time);
         tokio::pin!(end);
-        loop {
+        let answered = async {
+            life.reached(Phase::Draining).await;
+            life.idle().await;
+        };
+        tokio::pin!(answered);
+        let is_late = loop {
             let accepted = tokio::select! {
-                () = &mut end => break,
+                () = &mut end => break true,
+                () = &mut answered => break false,
                 accepted = accept(&listener, &places) => accepted,
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             };
             let (stream, peer, place) = accepted;
             let connection = Arc::clone(&connection);
-            connections.spawn(async move {
-                connection.answer(stream, peer).await;
-                drop(place);
-            });
+            connections.spawn(async move { connection.answer(stream, peer, place).await });
+        };
+        if !is_late {
+            // The last answers may be on their way still. Connections without a request close by themselves now.
+            tokio::select! {
+                () = async { while connections.join_next().await.is_some() {} } => {}
+                () = &mut end => {}
+            }
         }
-        // Connections without a request close by themselves now; the rest is dropped.
+        life.stop();
         connections.shutdown().await;
         if let Some(traces) = app.traces() {
             traces.flush().await;
@@ -148,14 +164,11 @@ impl Bound {
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, SocketAddr, Held) {
     let place = Arc::clone(places).acquire_owned().await.expect("nobody closes it");
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, place),
+            Ok((stream, peer)) => return (stream, peer, Held { _place: Arc::new(place) }),
             Err(error) => {
                 // Too many open files, or a client that is gone already. Waiting lets others end.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -165,17 +178,15 @@ async fn accept(
     }
 }
 
-/// Ends when the server is to end.
+/// Ends when the server is to end, whatever still runs.
 async fn end(life: &Life, drain_time: Duration) {
     life.reached(Phase::Draining).await;
     tokio::select! {
         () = life.reached(Phase::Stopped) => {}
-        () = life.idle() => {}
         () = tokio::time::sleep(drain_time) => {
             tracing::warn!(requests = life.running(), "the time to drain is over; what runs is cancelled");
         }
     }
-    life.stop();
 }
 
 /// What every connection is answered by.
@@ -187,25 +198,26 @@ struct Connection {
 }
 
 impl Connection {
-    async fn answer(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn answer(&self, stream: TcpStream, peer: SocketAddr, held: Held) {
         // Tokens are small and should not wait for more to come.
         let _ = stream.set_nodelay(true);
         let stream = Unstalled::new(stream, self.listen.write_time);
         match &self.tls {
-            None => self.http(stream, peer).await,
+            None => self.http(stream, peer, held).await,
             Some(acceptor) => match tokio::time::timeout(self.listen.header_time, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => self.http(stream, peer).await,
+                Ok(Ok(stream)) => self.http(stream, peer, held).await,
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
                 Err(_) => tracing::debug!(%peer, "no TLS in time"),
             },
         }
     }
 
-    async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, peer: SocketAddr) {
+    async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, peer: SocketAddr, held: Held) {
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let body_time = self.listen.body_time;
             let mut request = request.map(|body| Body::new(TimedBody::new(body, body_time)));
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(held.clone());
             self.router.clone().oneshot(request)
         });
         let mut http = hyper::server::conn::http1::Builder::new();

@@ -47,6 +47,9 @@ pub(crate) struct Pending {
     pub(crate) tries: u32,
     /// Items of the history when it was accepted; what was added to its conversation since does not count.
     pub(crate) history_items: usize,
+    /// The name of the key that pays for its tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
 }
 
 /// A response with the version of its record.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use agent::{Agent, Ending, Outcome, RawEvent, RawOutcome, RawRequest, TurnEvent, TurnRequest, Usage};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::front::record::{CURRENT, Record};
 use crate::metrics::Metrics;
@@ -74,7 +75,12 @@ impl WatchedAgent {
             let TurnRequest { instructions, history, .. } = &request;
             tracing::info!(request = notes.id(), ?instructions, ?history, "a turn was asked for");
         }
-        Ok(Turn { turn: self.agent.begin(request)?, notes })
+        Ok(Turn { turn: long(|| self.agent.begin(request))?, notes })
+    }
+
+    /// Tokens of a turn's prompt; see [`Agent::count`].
+    pub(crate) fn count(&self, request: &TurnRequest) -> Result<usize, agent::Error> {
+        long(|| self.agent.count(request))
     }
 
     /// Begins a completion; see [`Agent::complete`].
@@ -91,6 +97,14 @@ impl WatchedAgent {
         let (metrics, record) = (Arc::clone(&self.metrics), CURRENT.try_with(Arc::clone).ok());
         Notes { metrics, record, times: Some(times), logs_texts: self.logs_texts }
     }
+}
+
+/// Does what takes seconds if a client wants it to, as to cut tens of megabytes into tokens: the other tasks of this thread go elsewhere
+/// meanwhile.
+pub(crate) fn long<T>(work: impl FnOnce() -> T) -> T {
+    let is_alone =
+        Handle::try_current().map_or(true, |runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread);
+    if is_alone { work() } else { tokio::task::block_in_place(work) }
 }
 
 impl Deref for WatchedAgent {
@@ -216,5 +230,23 @@ impl Notes {
         if let Some(record) = &self.record {
             record.turn(times);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::long;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_is_long_holds_up_nobody() {
+        let (sender, receiver) = channel();
+        let waiting = tokio::spawn(async move {
+            tokio::spawn(async move { sender.send(()).unwrap() });
+            long(|| receiver.recv_timeout(Duration::from_secs(10)))
+        });
+        waiting.await.unwrap().unwrap();
     }
 }

@@ -9,21 +9,34 @@ const DEPTH_MAX: usize = 48;
 
 /// A resolved schema has at most so many subschemas: references can multiply without being cyclic.
 const SCHEMAS_MAX: usize = 4096;
+/// Bytes of what references bring in; what is beyond is `any`. Prompts are shorter by far.
+const COPIED_BYTES_MAX: usize = 4 << 20;
 
 /// The schema without references, `anyOf`, `allOf` and `const`, as far as they can be put otherwise.
 pub(super) fn resolve(schema: &Value) -> Value {
-    Resolver { root: schema, schemas_left: SCHEMAS_MAX }.resolve(schema, &mut Vec::new(), 0)
+    Resolver { root: schema, schemas_left: SCHEMAS_MAX, bytes_left: COPIED_BYTES_MAX }.resolve(
+        schema,
+        &mut Vec::new(),
+        0,
+    )
 }
 
 struct Resolver<'a> {
     root: &'a Value,
     schemas_left: usize,
+    /// What references may still bring in.
+    bytes_left: usize,
 }
 
 impl<'a> Resolver<'a> {
     /// `trail` holds the references being followed, so that a cycle is seen.
     fn resolve(&mut self, schema: &'a Value, trail: &mut Vec<&'a str>, depth: usize) -> Value {
         let Value::Object(fields) = schema else { return schema.clone() };
+        if !trail.is_empty() {
+            // What stands in a schema once may be referred to thousands of times.
+            let Some(left) = self.bytes_left.checked_sub(own_bytes(fields)) else { return Value::Object(Map::new()) };
+            self.bytes_left = left;
+        }
         if depth > DEPTH_MAX || self.schemas_left == 0 {
             return described_any(fields);
         }
@@ -80,7 +93,7 @@ impl<'a> Resolver<'a> {
         if trail.contains(&reference) {
             return None;
         }
-        let target = self.root.pointer(reference.strip_prefix('#')?)?;
+        let target = self.root.pointer(reference.strip_prefix('#')?).filter(|target| target.is_object())?;
         trail.push(reference);
         let resolved = self.resolve(target, trail, depth + 1);
         trail.pop();
@@ -89,6 +102,27 @@ impl<'a> Resolver<'a> {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
         }
     }
+}
+
+/// About how much memory a schema takes without those inside it, which are counted when it is their turn.
+fn own_bytes(fields: &Map<String, Value>) -> usize {
+    let inner = ["properties", "items", "oneOf", "allOf", "anyOf", "$defs", "definitions"];
+    let of = |(key, value): (&String, &Value)| match value {
+        Value::Object(schemas) if inner.contains(&key.as_str()) => schemas.keys().map(String::len).sum(),
+        Value::Array(_) if inner.contains(&key.as_str()) => 0,
+        value => bytes(value),
+    };
+    fields.iter().map(of).sum()
+}
+
+fn bytes(value: &Value) -> usize {
+    let inner = match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(bytes).sum(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + bytes(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    inner + size_of::<Value>()
 }
 
 /// What is left of a schema that can not be followed: it may be anything, and its comments.

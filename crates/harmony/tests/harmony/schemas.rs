@@ -97,6 +97,25 @@ fn references_that_multiply_are_cut_short() {
     assert!(text.len() < 4_000_000, "{} bytes", text.len());
 }
 
+/// What is long and stands there once is not copied for each of thousands of references, however they reach it.
+#[test]
+fn references_do_not_multiply_what_is_long() {
+    let long = "x".repeat(16_000);
+    let definitions = json!({
+        "described": {"type": "string", "description": long},
+        "named": {"type": "object", "properties": {(long.clone()): {"type": "string"}}},
+    });
+    for target in ["described", "named", "described/description"] {
+        let reference = json!({"$ref": format!("#/$defs/{target}")});
+        let properties: serde_json::Map<String, Value> =
+            (0..4000).map(|number| (format!("p{number}"), reference.clone())).collect();
+        let schema = json!({"type": "object", "properties": properties, "$defs": definitions});
+        let text = type_of(schema, SchemaRendering::Resolved);
+        assert!(text.len() < 6_000_000, "{target}: {} bytes", text.len());
+        assert!(text.contains("p3999"), "{target}");
+    }
+}
+
 /// Types that can not both hold are left out instead of mixed.
 #[test]
 fn contradicting_parts_are_not_merged() {

@@ -17,6 +17,7 @@ use super::{QUEUE, ended, projection};
 use crate::app::App;
 use crate::caller::{Caller, Role};
 use crate::error::ApiError;
+use crate::front::record;
 use crate::history::{self, HistoryItem};
 use crate::ids::Ids;
 use crate::lower::responses::{Lowered, turn_request};
@@ -58,7 +59,8 @@ pub(super) async fn run(app: &App, lease: &Lease, stopped: watch::Receiver<bool>
     };
     pending.tries += 1;
     let caller = caller(lease);
-    let begun = begin(app, &caller, &stored).await;
+    let key = pending.key.clone();
+    let begun = record::on_behalf(app, key.as_deref(), begin(app, &caller, &stored)).await;
     let (projection, turn) = match begun {
         Ok(begun) => begun,
         Err(error) if error.status.as_u16() == 503 || error.status.as_u16() == 429 => {

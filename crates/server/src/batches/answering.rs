@@ -9,16 +9,20 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::lines;
+use crate::app::App;
 use crate::caller::{Caller, Role};
 use crate::error::ApiError;
+use crate::front::panics;
 
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
-/// Before a line is tried again that found no room.
-const PAUSE: Duration = Duration::from_secs(2);
+
+/// After how long a line is tried again that the engine or the store had no room for.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(2);
 
 /// The line of an answer, and whether it succeeded.
 pub(super) async fn answer(
+    app: &App,
     router: Router,
     owner: String,
     endpoint: &str,
@@ -28,15 +32,17 @@ pub(super) async fn answer(
     let lines::Request { name, body } = request;
     let caller = Caller { owner, role: Role::User };
     let (status, body) = loop {
-        let (status, answer) = match send(router.clone(), caller.clone(), endpoint, &body).await {
-            Ok(answered) => answered,
-            Err(error) => (error.status, error.body()),
-        };
-        // A batch has time: what others leave no room for now is no failure.
-        if answer["error"]["code"] != "overloaded" {
-            break (status, answer);
+        let sent = panics::caught(send(router.clone(), caller.clone(), endpoint, &body)).await;
+        let sent = sent.unwrap_or_else(|panic| {
+            app.metrics().panics.inc();
+            Err(ApiError::internal(&format!("a line of a batch panicked: {panic}")))
+        });
+        match sent {
+            // There is no room now, or the server stops, and then this is not waited for. Nobody does for a batch.
+            Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => tokio::time::sleep(NO_ROOM_PAUSE).await,
+            Ok(answered) => break answered,
+            Err(error) => break (error.status, error.body()),
         }
-        tokio::time::sleep(PAUSE).await;
     };
     let response = json!({ "status_code": status.as_u16(), "request_id": id, "body": body });
     let line = json!({ "id": format!("batch_{id}"), "custom_id": name, "response": response, "error": null });

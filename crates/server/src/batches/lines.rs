@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::files::{Lines, Pieces};
+use crate::json_body::check_depth;
 
 /// Requests of a batch, as in OpenAI's API.
 const REQUESTS_MAX: u64 = 50_000;
@@ -87,6 +88,7 @@ type Fault = (&'static str, &'static str, String);
 pub(super) fn read(line: &[u8], endpoint: &str) -> Result<Request, Fault> {
     let mut value: Value = serde_json::from_slice(line)
         .map_err(|error| ("invalid_json_line", "line", format!("the line is not JSON: {error}")))?;
+    check_depth(&value).map_err(|error| ("invalid_json_line", "line", error.message))?;
     let name = value["custom_id"].as_str().filter(|name| !name.is_empty() && name.len() <= NAME_BYTES_MAX);
     let wrong = |param, expected: &str| Err(("invalid_request", param, format!("{param}: expected {expected}")));
     let Some(name) = name.map(str::to_owned) else {

@@ -14,6 +14,7 @@ use super::{Batch, Counts, KIND, QUEUE, Status, answering, lines};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::files::Draft;
+use crate::front::record;
 use crate::stored::unix_seconds;
 
 /// How long a batch is held without word from its worker.
@@ -87,8 +88,8 @@ enum Break {
     Expired,
     /// The server stops; the batch goes on elsewhere.
     Stopped,
-    /// The file with the requests is gone.
-    Unreadable,
+    /// Its file is gone.
+    Lost,
 }
 
 impl Run<'_> {
@@ -121,7 +122,7 @@ impl Run<'_> {
         let last = match broken {
             Some(Break::Stopped) => return Ok(false),
             Some(Break::Expired) => Status::Expired,
-            Some(Break::Unreadable) => Status::Failed,
+            Some(Break::Lost) => Status::Failed,
             _ if is_cancelled => Status::Cancelled,
             _ => Status::Completed,
         };
@@ -159,7 +160,7 @@ impl Run<'_> {
                 let told =
                     json!({ "code": error.code, "line": null, "message": error.message, "param": "input_file_id" });
                 self.change(|batch| batch.errors = vec![told.clone()]).await?;
-                Ok(Some(Break::Unreadable))
+                Ok(Some(Break::Lost))
             }
             answered => answered,
         }
@@ -170,22 +171,30 @@ impl Run<'_> {
         let (answered, mut counts) = self.answered(batch).await?;
         let router = crate::routes::api(self.app.clone());
         let (mut lines, mut number) = (lines::of_file(self.app, &self.owner, &batch.input_file_id), 0);
-        let (mut running, mut is_read, mut broken) = (JoinSet::new(), false, None);
+        let (mut running, mut is_read, mut is_lost, mut broken) = (JoinSet::new(), false, false, None);
         let mut renewals = interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let most = self.app.settings().body_bytes_max;
         while broken.is_none() {
-            while !is_read && running.len() < self.app.settings().background_workers.max(1) {
-                match lines::next(&mut lines, &mut number, most).await? {
-                    Some(_) if answered.contains(&number) => {}
-                    Some(line) => self.begin(&mut running, &router, &batch.endpoint, number, &line),
-                    None => is_read = true,
+            let mut pause = self.pause(batch);
+            while !is_read && pause.is_zero() && running.len() < self.app.settings().background_workers.max(1) {
+                match lines::next(&mut lines, &mut number, most).await {
+                    Ok(Some(_)) if answered.contains(&number) => {}
+                    Ok(Some(line)) => self.begin(&mut running, &router, batch, number, &line),
+                    Ok(None) => is_read = true,
+                    // The file was deleted or has expired: what was answered until then is all there can be.
+                    Err(error) if error.status.is_client_error() => {
+                        (is_read, is_lost) = (true, true);
+                    }
+                    Err(error) => return Err(error),
                 }
+                pause = self.pause(batch);
             }
-            if running.is_empty() {
+            if running.is_empty() && is_read {
                 break;
             }
             tokio::select! {
+                () = tokio::time::sleep(pause), if !is_read && !pause.is_zero() => {}
                 Some(done) = running.join_next() => {
                     let (number, line, is_good) = done.map_err(|error| ApiError::internal(&error))?;
                     self.keep(number, &line, is_good).await?;
@@ -196,19 +205,20 @@ impl Run<'_> {
                 () = told_to_stop(stopped) => broken = Some(Break::Stopped),
             }
         }
-        Ok(broken)
+        Ok(broken.or(is_lost.then_some(Break::Lost)))
     }
 
     fn begin(
         &self,
         running: &mut JoinSet<(u64, Value, bool)>,
         router: &Router,
-        endpoint: &str,
+        batch: &Batch,
         number: u64,
         line: &[u8],
     ) {
+        let (endpoint, key) = (batch.endpoint.clone(), batch.key.clone());
         let id = self.app.ids().next("req");
-        let request = match lines::read(line, endpoint) {
+        let request = match lines::read(line, &endpoint) {
             Ok(request) => request,
             // Every line was good when all were looked at.
             Err((code, _, message)) => {
@@ -217,11 +227,18 @@ impl Run<'_> {
                 return;
             }
         };
-        let (router, owner, endpoint) = (router.clone(), self.owner.clone(), endpoint.to_owned());
+        let (app, router, owner) = (self.app.clone(), router.clone(), self.owner.clone());
         running.spawn(async move {
-            let (line, is_good) = answering::answer(router, owner, &endpoint, &id, request).await;
+            let answering = answering::answer(&app, router, owner, &endpoint, &id, request);
+            let (line, is_good) = record::on_behalf(&app, key.as_deref(), answering).await;
             (number, line, is_good)
         });
+    }
+
+    /// How long until the batch's key has tokens again.
+    fn pause(&self, batch: &Batch) -> Duration {
+        let key = batch.key.as_deref().and_then(|name| self.app.keys()?.named(name));
+        key.map_or(Duration::ZERO, |(key, usage)| usage.without_tokens(key.limits, std::time::Instant::now()))
     }
 
     async fn renew(&self, batch: &Batch) -> Result<Option<Break>, ApiError> {
@@ -279,6 +296,11 @@ impl Run<'_> {
         let late = if last == Status::Expired { self.late(&batch).await? } else { Vec::new() };
         let errors = self.write(&batch, FAILED, "error", late).await?;
         self.change(|batch| {
+            if last == Status::Failed {
+                let message = "the input file was deleted or has expired before every line was answered";
+                batch.errors =
+                    vec![json!({ "code": "input_file_gone", "line": null, "message": message, "param": null })];
+            }
             batch.output_file_id.clone_from(&output);
             batch.error_file_id.clone_from(&errors);
             batch.reach(last);

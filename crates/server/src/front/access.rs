@@ -3,9 +3,8 @@
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::keys::{Allowance, KeyLimits, Keys, Refusal, Usage};
+use crate::keys::{Allowance, Key, Keys, Refusal, Usage};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,22 +45,24 @@ pub(super) fn check_size(request: &Request, most: usize) -> Result<(), ApiError>
     Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", Some("body_too_large"), message))
 }
 
-/// The caller by the key in `Authorization: Bearer` or `x-api-key`.
-pub(super) fn caller(keys: &Keys, headers: &HeaderMap) -> Result<(Caller, KeyLimits, Arc<Usage>), ApiError> {
+/// The key in `Authorization: Bearer` or `x-api-key`.
+pub(super) fn key(keys: &Keys, headers: &HeaderMap) -> Result<(Key, Arc<Usage>), ApiError> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
     let own = headers.get("x-api-key").and_then(|value| value.to_str().ok());
-    let unauthorized =
-        |code, message| ApiError::new(StatusCode::UNAUTHORIZED, "authentication_error", Some(code), message);
     let text = bearer.or(own).ok_or_else(|| {
-        unauthorized("missing_api_key", "no API key: send one as `Authorization: Bearer KEY` or `x-api-key: KEY`")
+        let message = "no API key: send one as `Authorization: Bearer KEY` or `x-api-key: KEY`";
+        ApiError::new(StatusCode::UNAUTHORIZED, "authentication_error", Some("missing_api_key"), message)
     })?;
-    let (key, usage) = keys.find(text).ok_or_else(|| {
-        unauthorized("invalid_api_key", "this API key is not known here; ask the operator for one (`glossa key new`)")
-    })?;
-    Ok((Caller { owner: key.owner, role: key.role }, key.limits, usage))
+    keys.find(text).ok_or_else(unknown_key)
+}
+
+/// A key that there is not, or not any more.
+pub(super) fn unknown_key() -> ApiError {
+    let message = "this API key is not known here; ask the operator for one (`glossa key new`)";
+    ApiError::new(StatusCode::UNAUTHORIZED, "authentication_error", Some("invalid_api_key"), message)
 }
 
 /// A user where an admin is needed.

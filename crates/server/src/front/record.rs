@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::keys::Usage;
+use crate::keys::{Key, Usage};
 use crate::metrics::Request;
 use crate::traces::{Parent, Trace};
 use crate::turns::TurnTimes;
@@ -16,6 +16,21 @@ use crate::turns::TurnTimes;
 tokio::task_local! {
     /// The request that this task answers.
     pub(crate) static CURRENT: Arc<Record>;
+}
+
+/// The name of the key that the request came with which this task answers; nothing where nobody is asked for one.
+pub(crate) fn current_key() -> Option<String> {
+    CURRENT.try_with(|record| record.asker.get().map(|asker| asker.key.name())).ok().flatten()
+}
+
+/// Does what a request has asked for that is answered already, or that has more to come: its tokens count for the key of this name.
+pub(crate) async fn on_behalf<F: Future>(app: &App, key: Option<&str>, doing: F) -> F::Output {
+    let Some((key, usage)) = key.and_then(|name| app.keys()?.named(name)) else { return doing.await };
+    // Tokens are counted from when somebody asks how many there are.
+    usage.without_tokens(key.limits, Instant::now());
+    let record = Record::new(app.ids().next("req"), "POST", None, None);
+    record.belongs_to(key, usage);
+    CURRENT.scope(Arc::new(record), doing).await
 }
 
 /// What is noted of a request.
@@ -27,9 +42,15 @@ pub(crate) struct Record {
     parent: Option<Parent>,
     started: Instant,
     at: SystemTime,
-    owner: OnceLock<(String, Arc<Usage>)>,
+    asker: OnceLock<Asker>,
     answered: OnceLock<Answered>,
     turns: Mutex<Vec<TurnTimes>>,
+}
+
+/// Whose request it is, and which key it came with.
+struct Asker {
+    key: Key,
+    usage: Arc<Usage>,
 }
 
 /// The head of the answer.
@@ -44,8 +65,8 @@ impl Record {
     pub(super) fn new(id: String, method: &'static str, route: Option<String>, parent: Option<&str>) -> Self {
         let (started, at) = (Instant::now(), SystemTime::now());
         let parent = parent.and_then(Parent::parse);
-        let (owner, answered, turns) = <_>::default();
-        Self { id, method, route, parent, started, at, owner, answered, turns }
+        let (asker, answered, turns) = <_>::default();
+        Self { id, method, route, parent, started, at, asker, answered, turns }
     }
 
     /// The request's name.
@@ -57,8 +78,8 @@ impl Record {
         self.started.elapsed()
     }
 
-    pub(super) fn belongs_to(&self, owner: &str, usage: &Arc<Usage>) {
-        let _ = self.owner.set((owner.to_owned(), Arc::clone(usage)));
+    pub(super) fn belongs_to(&self, key: Key, usage: Arc<Usage>) {
+        let _ = self.asker.set(Asker { key, usage });
     }
 
     pub(super) fn answered(&self, status: StatusCode, error: Option<&ApiError>) {
@@ -68,8 +89,8 @@ impl Record {
 
     /// A turn of this request is over.
     pub(crate) fn turn(&self, times: TurnTimes) {
-        if let Some((_, usage)) = self.owner.get() {
-            usage.charge(times.usage.input_tokens - times.usage.cached_tokens + times.usage.output_tokens);
+        if let Some(asker) = self.asker.get() {
+            asker.usage.charge(times.usage.input_tokens - times.usage.cached_tokens + times.usage.output_tokens);
         }
         self.turns.lock().unwrap_or_else(PoisonError::into_inner).push(times);
     }
@@ -105,7 +126,7 @@ impl Record {
             status,
             code,
             param,
-            owner = self.owner.get().map(|(owner, _)| owner.as_str()),
+            owner = self.asker.get().map(|asker| asker.key.owner.as_str()),
             input_tokens = sum(|turn| turn.usage.input_tokens),
             cached_tokens = sum(|turn| turn.usage.cached_tokens),
             output_tokens = sum(|turn| turn.usage.output_tokens),

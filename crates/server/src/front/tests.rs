@@ -253,6 +253,41 @@ async fn other_origins_are_let_in_by_the_list_only() {
     let plain = send(&open, "GET", "/v1/ok", &asks[..1]).await;
     assert_eq!(header(&plain, "access-control-allow-origin"), "https://a.example");
     let other = send(&open, "GET", "/v1/ok", &[("origin", "https://b.example")]).await;
+    assert_eq!(other.status(), StatusCode::FORBIDDEN);
     assert!(other.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_none());
     assert_eq!(header(&other, "vary"), "origin");
+}
+
+#[tokio::test]
+async fn pages_from_elsewhere_are_refused_where_nobody_is_asked_for_a_key() {
+    let open = router(&app(None, Settings::default()).await, Arc::default());
+    let host = ("host", "127.0.0.1:8080");
+    for (origin, status) in [
+        ("https://a.example", StatusCode::FORBIDDEN),
+        ("null", StatusCode::FORBIDDEN),
+        ("http://127.0.0.1:8081", StatusCode::FORBIDDEN),
+        ("http://127.0.0.1:8080", StatusCode::OK),
+    ] {
+        let response = send(&open, "GET", "/v1/ok", &[host, ("origin", origin)]).await;
+        assert_eq!(response.status(), status, "{origin}");
+    }
+    assert_eq!(send(&open, "GET", "/v1/ok", &[host]).await.status(), StatusCode::OK);
+    assert_eq!(send(&open, "GET", "/health", &[host, ("origin", "https://a.example")]).await.status(), StatusCode::OK);
+    let (keys, texts) = keys(&[(false, KeyLimits::default())]);
+    let closed = router(&app(Some(keys), Settings::default()).await, Arc::default());
+    let with_key = [host, ("origin", "https://a.example"), ("x-api-key", &texts[0])];
+    assert_eq!(send(&closed, "GET", "/v1/ok", &with_key).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_refused_in_the_envelope() {
+    let open = router(&app(None, Settings::default()).await, Arc::default());
+    for path in ["/v1/%ff", "/v1/a%c3", "/%c3/%a4"] {
+        let response = send(&open, "GET", path, &[]).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(json(response).await["error"]["code"], "invalid_url");
+    }
+    for path in ["/v1/%c3%a4", "/v1/%", "/v1/%f", "/v1/%zz"] {
+        assert_eq!(send(&open, "GET", path, &[]).await.status(), StatusCode::NOT_FOUND, "{path}");
+    }
 }

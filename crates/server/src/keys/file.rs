@@ -4,10 +4,14 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Deserialize;
+use store::NAME_BYTES_MAX;
 
 use super::{Hash, Key, KeyLimits, hexadecimal};
 use crate::caller::Role;
 use crate::listener::ServeError;
+
+/// What an owner's name is.
+const OWNER_FORM: &str = "1 to 256 bytes without control characters";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +62,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<Key>, ServeError> {
         if keys.iter().any(|key| key.hash == hash) {
             return Err(wrong(at, "this key stands in the file twice; take one out".into()));
         }
+        if !is_name(&owner) {
+            return Err(wrong(at, format!("owner {owner:?}: expected {OWNER_FORM}")));
+        }
         let role = match role {
             RoleWord::User => Role::User,
             RoleWord::Admin => Role::Admin,
@@ -65,6 +72,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<Key>, ServeError> {
         keys.push(Key { hash, owner, role, limits: KeyLimits { requests_per_minute, tokens_per_minute, parallel } });
     }
     Ok(keys)
+}
+
+/// Whether the store can keep anything under this owner's name.
+fn is_name(owner: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&owner.len()) && !owner.chars().any(char::is_control)
 }
 
 fn parse(text: &str) -> Option<Hash> {
@@ -76,6 +88,10 @@ fn parse(text: &str) -> Option<Hash> {
 /// Adds a key at the end of a file, which is made where there is none, for its owner's eyes only.
 pub(super) fn append(path: &Path, key: &Key) -> Result<(), ServeError> {
     let Key { hash, owner, role, limits } = key;
+    if !is_name(owner) {
+        let what = format!("a key for owner {owner:?} cannot be made: expected {OWNER_FORM}");
+        return Err(ServeError::Keys { place: path.display().to_string(), what });
+    }
     let role = match role {
         Role::User => "user",
         Role::Admin => "admin",

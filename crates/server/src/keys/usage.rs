@@ -96,6 +96,16 @@ impl Usage {
         Ok(Allowance { usage: Arc::clone(self), requests: left(requests), tokens: left(tokens) })
     }
 
+    /// How long until it has tokens again; zero where it has some, or no limit. From here on, tokens are counted also for a key whose
+    /// requests came in elsewhere.
+    pub(crate) fn without_tokens(&self, limits: KeyLimits, now: Instant) -> Duration {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(limit) = limits.tokens_per_minute else { return Duration::ZERO };
+        let bucket = Bucket::now(buckets.tokens, limit, now);
+        buckets.tokens = Some(bucket);
+        if bucket.level < 1.0 { bucket.until(1.0, limit) } else { Duration::ZERO }
+    }
+
     /// Takes tokens off, also more than are left.
     pub(crate) fn charge(&self, tokens: usize) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ use store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
 
 use super::{Bound, Listen};
 use crate::app::{App, Parts};
@@ -108,6 +109,48 @@ async fn draining_ends_by_itself_and_closes_idle_connections() {
     app.life().drain();
     serving.await.unwrap();
     rest(idle).await;
+}
+
+#[tokio::test]
+async fn draining_waits_for_whoever_reads_slowly() {
+    let (app, address, mut serving) = start(listen(), "").await;
+    // More than all buffers between here and there.
+    let length = 25 << 20;
+    let item = json!({ "type": "message", "role": "user", "content": "x".repeat(length) });
+    let made = crate::routes::router(app.clone()).oneshot(
+        axum::http::Request::post("/v1/conversations")
+            .body(axum::body::Body::from(json!({ "items": [item] }).to_string()))
+            .unwrap(),
+    );
+    let made = axum::body::to_bytes(made.await.unwrap().into_body(), usize::MAX).await.unwrap();
+    let made: Value = serde_json::from_slice(&made).unwrap();
+    let path = format!("/v1/conversations/{}/items", made["id"].as_str().unwrap());
+    let mut stream = connect(&address, &format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+    let mut first = [0; 15];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    app.life().drain();
+    app.life().idle().await;
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut serving).await;
+    assert!(early.is_err(), "most of it is not on its way yet");
+    assert!(rest(stream).await.len() > length);
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_socket_counts_among_the_connections_until_it_is_closed() {
+    let (_app, address, _serving) = start(Listen { connections_max: 1, ..listen() }, "").await;
+    let upgrade = "GET /v1/responses HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    let mut socket = connect(&address, upgrade).await;
+    let mut first = [0; 12];
+    socket.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 101");
+    let mut second = connect(&address, "GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let answered = tokio::time::timeout(Duration::from_millis(300), second.read_exact(&mut first)).await;
+    assert!(answered.is_err(), "there is no place for it yet");
+    drop(socket);
+    second.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
 }
 
 /// A model that hardly ever ends.

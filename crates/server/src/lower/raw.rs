@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::lower::responses::tenant;
+use crate::turns::long;
 use crate::wire::completions::Prompt;
 
 /// What the completions of one request have in common.
@@ -32,11 +33,11 @@ pub(crate) struct Wanted<'a> {
 /// # Errors
 /// When it is empty, or names a token that does not exist.
 pub(crate) fn ids(vocabulary: &Vocabulary, prompt: &Prompt, parse_special: bool) -> Result<Vec<u32>, ApiError> {
-    let ids = match prompt {
+    let ids = long(|| match prompt {
         Prompt::Text(text) if parse_special => vocabulary.encode_with_specials(text),
         Prompt::Text(text) => vocabulary.encode(text),
         Prompt::Ids(ids) => ids.clone(),
-    };
+    });
     check(vocabulary, &ids)?;
     if ids.is_empty() {
         return Err(ApiError::invalid("prompt", "the prompt is empty; give a text or tokens"));

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::files::{Draft, File, KIND, Pieces};
+use crate::form_body::Ahead;
 use crate::json_body::JsonBody;
 use crate::project::list;
 use crate::stored::unix_seconds;
@@ -51,16 +52,20 @@ struct Form {
 }
 
 async fn upload(State(app): State<App>, caller: Caller, request: Request) -> Result<JsonBody, ApiError> {
+    let (ahead, most) = (Ahead::default(), app.settings().body_bytes_max);
+    let request = request.map(|body| ahead.bound(body, most));
     let mut multipart = Multipart::from_request(request, &app).await.map_err(|refused| {
         ApiError::bad_request("invalid_multipart", format!("expected multipart/form-data: {}", refused.body_text()))
     })?;
     let (mut form, mut written) = (Form::default(), None);
     while let Some(mut field) = multipart.next_field().await.map_err(|error| broken(&error))? {
+        ahead.taken();
         let slot = match field.name().unwrap_or_default() {
             "file" => {
                 let name: String = field.file_name().unwrap_or("file").chars().take(FILENAME_MAX).collect();
                 let mut draft = Draft::begin(&app, &caller.owner).await?;
                 while let Some(piece) = field.chunk().await.map_err(|error| broken(&error))? {
+                    ahead.taken();
                     draft.write(&piece).await?;
                 }
                 written = Some((draft, name));
@@ -74,7 +79,7 @@ async fn upload(State(app): State<App>, caller: Caller, request: Request) -> Res
                 return Err(ApiError { code: Some("unknown_parameter"), ..unknown });
             }
         };
-        *slot = Some(text(field).await?);
+        *slot = Some(text(field, &ahead).await?);
     }
     let Form { purpose, anchor, seconds } = form;
     let purpose = purpose.ok_or_else(|| missing("purpose"))?;
@@ -88,10 +93,11 @@ async fn upload(State(app): State<App>, caller: Caller, request: Request) -> Res
     Ok(JsonBody(file.object(&id)))
 }
 
-async fn text(mut field: Field<'_>) -> Result<String, ApiError> {
+async fn text(mut field: Field<'_>, ahead: &Ahead) -> Result<String, ApiError> {
     let name = field.name().unwrap_or_default().to_owned();
     let mut bytes = Vec::new();
     while let Some(piece) = field.chunk().await.map_err(|error| broken(&error))? {
+        ahead.taken();
         bytes.extend_from_slice(&piece);
         if bytes.len() > FIELD_BYTES_MAX {
             return Err(ApiError::invalid(name, format!("has more than {FIELD_BYTES_MAX} bytes")));
@@ -196,7 +202,9 @@ impl futures_core::Stream for Content {
 
 fn broken(error: &MultipartError) -> ApiError {
     let message = format!("the form could not be read: {}", error.body_text());
-    ApiError::new(error.status(), "invalid_request_error", Some("invalid_multipart"), message)
+    // Whatever ends a body too soon, a client that is too slow or gone, is no fault of the server's.
+    let status = if error.status().is_client_error() { error.status() } else { StatusCode::BAD_REQUEST };
+    ApiError::new(status, "invalid_request_error", Some("invalid_multipart"), message)
 }
 
 fn missing(name: &str) -> ApiError {

@@ -12,6 +12,7 @@ use crate::json_body::JsonBody;
 use crate::lower;
 use crate::lower::responses::check_model;
 use crate::project::raw::token_text;
+use crate::turns::long;
 use crate::wire::tokenize::{DetokenizeRequest, Source, TokenizeRequest};
 
 pub(crate) fn routes() -> Router<App> {
@@ -23,11 +24,11 @@ async fn tokenize(State(app): State<App>, caller: Caller, JsonBody(body): JsonBo
     check_model(&app, request.model.as_deref())?;
     let vocabulary = app.agent().vocabulary();
     let ids = match request.source {
-        Source::Text(text) if request.parse_special => vocabulary.encode_with_specials(&text),
-        Source::Text(text) => vocabulary.encode(&text),
+        Source::Text(text) if request.parse_special => long(|| vocabulary.encode_with_specials(&text)),
+        Source::Text(text) => long(|| vocabulary.encode(&text)),
         Source::Chat(chat) => {
             let turn = lower::chat::turn_request(&app, &caller, &chat).await?;
-            app.agent().prompt(&turn).map_err(|error| ApiError::from(error).about("messages"))?
+            long(|| app.agent().prompt(&turn)).map_err(|error| ApiError::from(error).about("messages"))?
         }
     };
     let mut answer = json!({ "count": ids.len(), "max_model_len": app.agent().context_tokens(), "tokens": ids });

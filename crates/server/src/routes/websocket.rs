@@ -2,15 +2,17 @@
 //! made.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -19,13 +21,18 @@ use tokio::time::{Instant, interval_at, timeout};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::lane::{Lane, Sender, refusal};
+use crate::front::record;
+use crate::lane::{Lane, Sender, Sent, Share, Waiting, refusal};
+use crate::life::Phase;
+use crate::listener::Held;
 use crate::wire::client_event::ClientEvent;
 
 /// Lanes of one connection.
 const LANES_MAX: usize = 32;
 /// Requests that wait in one lane.
 const WAITING_MAX: usize = 16;
+/// Requests of the largest size whose bytes one connection may have waiting, in all of its lanes.
+const WAITING_BODIES: usize = 4;
 /// Events that wait for a slow client; then the lanes wait too.
 const EVENTS_MAX: usize = 64;
 /// Pings without any answer, after which a client counts as gone.
@@ -40,6 +47,7 @@ pub(crate) fn routes() -> Router<App> {
 async fn connect(
     State(app): State<App>,
     caller: Caller,
+    connection: Option<Extension<Held>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| {
@@ -48,7 +56,12 @@ async fn connect(
     })?;
     let bytes_max = app.settings().body_bytes_max;
     let upgrade = upgrade.max_message_size(bytes_max).max_frame_size(bytes_max);
-    Ok(upgrade.on_upgrade(move |socket| Connection::new(app, caller).run(socket)))
+    let key = record::current_key();
+    Ok(upgrade.on_upgrade(async move |socket| {
+        // Among the connections that may be open it counts until it is closed.
+        let _held = connection;
+        Connection::new(app, caller, key).run(socket).await;
+    }))
 }
 
 /// One client's connection. Its lanes end with it, and with them whatever they were making.
@@ -56,21 +69,24 @@ struct Connection {
     app: App,
     caller: Caller,
     lane: Lane,
-    lanes: HashMap<Option<String>, mpsc::Sender<Value>>,
-    events: mpsc::Receiver<Value>,
-    sender: mpsc::Sender<Value>,
+    lanes: HashMap<Option<String>, mpsc::Sender<Waiting>>,
+    /// Bytes of requests that wait.
+    taken: Arc<AtomicUsize>,
+    events: mpsc::Receiver<Sent>,
+    sender: mpsc::Sender<Sent>,
     tasks: JoinSet<()>,
 }
 
 impl Connection {
-    fn new(app: App, caller: Caller) -> Self {
+    fn new(app: App, caller: Caller, key: Option<String>) -> Self {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let lane = Lane::new(app.clone(), caller.clone());
-        Self { app, caller, lane, lanes: HashMap::new(), events, sender, tasks: JoinSet::new() }
+        let lane = Lane::new(app.clone(), caller.clone(), key);
+        let (lanes, taken, tasks) = <_>::default();
+        Self { app, caller, lane, lanes, taken, events, sender, tasks }
     }
 
     async fn run(mut self, mut socket: WebSocket) {
-        let every = self.app.settings().keep_alive;
+        let (every, life) = (self.app.settings().keep_alive, self.app.life().clone());
         let mut pings = interval_at(Instant::now() + every, every);
         let mut unanswered = 0;
         loop {
@@ -84,6 +100,10 @@ impl Connection {
                         Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                     }
                 }
+                () = life.reached(Phase::Stopped) => {
+                    send(&mut socket, Message::Close(None)).await;
+                    break;
+                }
                 // There is always a sender here.
                 event = self.events.recv() => event,
                 _ = pings.tick() => {
@@ -94,7 +114,7 @@ impl Connection {
                     None
                 }
             };
-            let Some(event) = message else { continue };
+            let Some(Sent { event, _place }) = message else { continue };
             if !send(&mut socket, Message::Text(event.to_string().into())).await {
                 break;
             }
@@ -103,10 +123,20 @@ impl Connection {
     }
 
     /// Hands a request to its lane; what is refused at once is told by the event.
-    fn take(&mut self, bytes: &[u8]) -> Option<Value> {
+    fn take(&mut self, bytes: &[u8]) -> Option<Sent> {
+        let event = self.hand_over(bytes)?;
+        Some(Sent { event, _place: None })
+    }
+
+    fn hand_over(&mut self, bytes: &[u8]) -> Option<Value> {
         let ClientEvent { stream_id, body } = match ClientEvent::read(bytes) {
             Ok(event) => event,
             Err(error) => return Some(refusal(&error, None)),
+        };
+        let most = self.app.settings().body_bytes_max.saturating_mul(WAITING_BODIES);
+        let Some(share) = Share::of(&self.taken, bytes.len(), most) else {
+            let message = format!("{most} bytes of requests wait on this connection already; wait for the end of one");
+            return Some(refusal(&too_many(message), stream_id.as_deref()));
         };
         let (lanes, stream) = (self.lanes.len(), stream_id.clone());
         if lanes == LANES_MAX && !self.lanes.contains_key(&stream_id) {
@@ -120,7 +150,7 @@ impl Connection {
             self.tasks.spawn(self.lane.clone().run(waiting, sender));
             requests
         });
-        requests.try_send(body).err().map(|_| {
+        requests.try_send(Waiting { body, _share: share }).err().map(|_| {
             let message = format!("{WAITING_MAX} requests wait in this stream already; wait for the end of one");
             refusal(&too_many(message), stream.as_deref())
         })

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
+use crate::json_body::check_depth;
 
 /// Letters of a lane's name.
 const STREAM_ID_LETTERS_MAX: usize = 256;
@@ -25,6 +26,7 @@ impl ClientEvent {
         let mut event: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| {
             ApiError::bad_request("invalid_json", format!("the message is not a JSON object: {error}; mend it"))
         })?;
+        event.values().try_for_each(check_depth)?;
         match event.shift_remove("type") {
             Some(Value::String(kind)) if kind == "response.create" => {}
             Some(kind) => {

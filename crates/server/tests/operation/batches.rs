@@ -1,5 +1,7 @@
 //! Batches: answered line by line, told what is wrong, cancelled, and going on after a restart. It must not know how lines are answered.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agent::{Agent, Settings as AgentSettings};
@@ -7,6 +9,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use server::Settings;
 use store::Store;
+use tokio::sync::Notify;
 
 use crate::support::Api;
 
@@ -199,13 +202,31 @@ async fn lines_without_an_answer_are_told_when_the_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_file_is_gone_ends() {
-    let (store, id) = interrupted().await;
-    let record = store.get("batch", "default", &id).await.unwrap().unwrap();
-    let body: Value = serde_json::from_str(&record.body).unwrap();
-    assert!(store.delete("file", "default", body["input_file_id"].as_str().unwrap()).await.is_ok());
-    let api = Api::over(agent(), Settings::default(), store).await;
+async fn a_batch_whose_file_goes_away_ends_with_what_was_answered() {
+    let (started, go) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let (told, gate) = (Arc::clone(&started), Arc::clone(&go));
+    let vocabulary = agent::testing::vocabulary();
+    let said = vocabulary.encode_with_specials("<|channel|>final<|message|>hello<|return|>");
+    let opening = vocabulary.encode_with_specials("<|start|>assistant");
+    let rule = move |ids: &[u32]| {
+        told.notify_one();
+        while !gate.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let at = ids.windows(opening.len()).rposition(|window| window == opening).unwrap_or(0);
+        said.get(ids.len() - at - opening.len()).copied().unwrap_or(0)
+    };
+    let agent = Agent::ruled(rule, AgentSettings::default(), 1 << 16);
+    let api = Api::new(agent, Settings { background_workers: 1, ..Settings::default() }).await;
+    // More than is read at once.
+    let id = begin(&api, &[line("a", &chat("tiny")), " ".repeat(3 << 20), line("b", &chat("tiny"))]).await;
+    started.notified().await;
+    let (_, batch) = api.json("GET", &format!("/v1/batches/{id}"), None).await;
+    let file = batch["input_file_id"].as_str().unwrap().to_owned();
+    assert_eq!(api.json("DELETE", &format!("/v1/files/{file}"), None).await.0, StatusCode::OK);
+    go.store(true, Ordering::Relaxed);
     let batch = until(&api, &id, |batch| batch["status"] == "failed").await;
-    assert_eq!(batch["errors"]["data"][0]["code"], "not_found", "{batch}");
-    assert_eq!(lines_of(&api, &batch["output_file_id"]).await.len(), 1, "what was answered stays");
+    assert_eq!(batch["errors"]["data"][0]["code"], "input_file_gone");
+    assert_eq!(batch["request_counts"], json!({ "total": 2, "completed": 1, "failed": 0 }));
+    assert_eq!(lines_of(&api, &batch["output_file_id"]).await.len(), 1);
 }

@@ -1,7 +1,11 @@
 //! Files: kept byte for byte, listed, deleted, bounded. It must not know batches.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use agent::Agent;
-use axum::http::StatusCode;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode};
 use serde_json::json;
 use server::Settings;
 
@@ -90,4 +94,41 @@ async fn what_is_wrong_is_refused_by_name() {
         .await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(file["expires_at"].as_i64().unwrap() - file["created_at"].as_i64().unwrap(), 3600);
+}
+
+#[tokio::test]
+async fn a_form_that_never_says_anything_or_breaks_off_is_refused_and_leaves_nothing() {
+    let api = api(Settings { body_bytes_max: 100_000, ..Settings::default() }).await;
+    let head = "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n";
+    let endless_head = format!("{head}x: {}", "a".repeat(1 << 20));
+    let broken_off = format!("{head}\r\n{}", "a".repeat(3 << 20));
+    for (form, whole) in [(endless_head, true), (broken_off.clone(), true), (broken_off, false)] {
+        let pieces: Vec<Bytes> = form.as_bytes().chunks(10_000).map(Bytes::copy_from_slice).collect();
+        let count = pieces.len();
+        let read = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&read);
+        let pieces = pieces.into_iter().map(Ok).chain((!whole).then(|| Err(std::io::Error::other("gone"))));
+        // Pieces come one by one, as from a network.
+        let stream = futures_util::stream::unfold(pieces, move |mut pieces| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::task::yield_now().await;
+                pieces.next().map(|piece| (piece, pieces))
+            }
+        });
+        let request = Request::post("/v1/files").header("content-type", "multipart/form-data; boundary=edge");
+        let (status, body) = api.bytes(request.body(Body::from_stream(stream)).unwrap()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body:?}");
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.contains("invalid_multipart"), "{text}");
+        if form.contains("x: ") {
+            assert!(read.load(Ordering::Relaxed) < count / 5, "read on to the end");
+        }
+    }
+    let emptied = async {
+        while api.store.stats().await.unwrap().bytes > 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), emptied).await.expect("what was uploaded is gone");
 }

@@ -8,6 +8,7 @@ mod background;
 mod compaction;
 mod conversations;
 mod killed;
+mod limits;
 #[expect(dead_code, reason = "the store's own tests need more of it")]
 #[path = "../../../store/tests/store/server.rs"]
 mod postgres;

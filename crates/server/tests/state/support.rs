@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
-use server::{App, Parts, Settings, Workers, router};
+use server::{App, Keys, Life, Parts, Settings, Workers, router};
 use store::Store;
 use tower::ServiceExt as _;
 
@@ -78,6 +78,7 @@ pub(crate) fn thought(thought: &str, text: &str) -> String {
 pub(crate) struct Api {
     pub(crate) store: Store,
     pub(crate) workers: Option<Workers>,
+    pub(crate) life: Life,
     pub(crate) router: Router,
 }
 
@@ -89,9 +90,13 @@ impl Api {
     }
 
     pub(crate) async fn over(agent: Agent, store: Store, settings: Settings) -> Self {
-        let app = App::new(Parts { agent, store: store.clone(), models: vec!["tiny".into()], settings, keys: None });
+        Self::with(agent, store, settings, None).await
+    }
+
+    pub(crate) async fn with(agent: Agent, store: Store, settings: Settings, keys: Option<Keys>) -> Self {
+        let app = App::new(Parts { agent, store: store.clone(), models: vec!["tiny".into()], settings, keys });
         let workers = app.start().await.unwrap();
-        Self { store, router: router(app), workers: Some(workers) }
+        Self { store, life: app.life().clone(), router: router(app), workers: Some(workers) }
     }
 
     pub(crate) async fn raw(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, String) {
