@@ -11,17 +11,19 @@ use crate::background::log;
 use crate::error::ApiError;
 use crate::life::Phase;
 use crate::live_body::{self, Pen};
+use crate::project::responses::padded;
 use crate::sse;
 use crate::stored::{KIND, Stored};
 
 /// How often a response is looked at of which nothing is heard.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// The events behind number `after` (-1 for all), as they come, until the last.
-pub(crate) fn stream(app: &App, owner: &str, id: &str, after: i64) -> Response {
+/// The events behind number `after` (-1 for all), as they come, until the last. Deltas are padded or not as they were when they were
+/// told first, unless `obfuscate` says so.
+pub(crate) fn stream(app: &App, owner: &str, id: &str, after: i64, obfuscate: Option<bool>) -> Response {
     let (app, owner, id) = (app.clone(), owner.to_owned(), id.to_owned());
     live_body::answer(app.settings().keep_alive, sse::comment("still here"), move |pen| async move {
-        let follower = Follower { app, owner, id, after, pen };
+        let follower = Follower { app, owner, id, after, obfuscate, pen };
         if let Err(error) = follower.run().await {
             tracing::warn!(message = error.message, "the stream of a stored response broke off; it can be resumed");
         }
@@ -33,6 +35,7 @@ struct Follower {
     owner: String,
     id: String,
     after: i64,
+    obfuscate: Option<bool>,
     pen: Pen,
 }
 
@@ -70,6 +73,10 @@ impl Follower {
             for (number, event) in page {
                 self.after = number;
                 let kind = log::kind(&event);
+                let event = match self.obfuscate {
+                    Some(obfuscate) => padded(&event, obfuscate),
+                    None => event,
+                };
                 self.pen.write(sse::named(&kind, &event)).await;
                 if log::is_last(&kind) {
                     return Ok(None);

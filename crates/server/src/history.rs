@@ -76,7 +76,7 @@ pub(crate) async fn claim(
     response_id: &str,
 ) -> Result<Option<Claim>, ApiError> {
     let Source::Conversation(id) = source else { return Ok(None) };
-    Claim::take(app, &caller.owner, id, response_id).await.map(Some)
+    Claim::take(app, &caller.owner, id, response_id).await.map(Some).map_err(about_conversation)
 }
 
 /// Everything that came before, oldest first. Instructions of earlier requests are not part of it.
@@ -87,9 +87,15 @@ pub(crate) async fn load(app: &App, caller: &Caller, source: &Source) -> Result<
     let items = match source {
         Source::Nothing => Vec::new(),
         Source::Response(id) => chain(app, caller, id).await?,
-        Source::Conversation(id) => conversation::items(app, &caller.owner, id).await?,
+        Source::Conversation(id) => conversation::items(app, &caller.owner, id).await.map_err(about_conversation)?,
     };
     compaction::expand(app, caller, items)
+}
+
+/// The parameter that names a conversation is at fault where that is not there.
+fn about_conversation(error: ApiError) -> ApiError {
+    let param = error.status.is_client_error().then(|| "conversation".to_owned());
+    ApiError { param: param.or(error.param), ..error }
 }
 
 /// Keeps a response, and adds its input and output to its conversation.

@@ -88,7 +88,7 @@ mod tests {
         };
         let router = Router::new().route("/v1/x", post(busy));
         let request = lines::Request { name: "a".to_owned(), body: json!({}) };
-        let (line, is_good) = answer(router, "anna".to_owned(), "/v1/x", "req_1", request).await;
+        let (line, is_good) = answer(&App::idle().await, router, "anna".to_owned(), "/v1/x", "req_1", request).await;
         assert_eq!((is_good, &line["response"]["body"]), (true, &json!({ "answer": 1 })), "{line}");
         assert_eq!(tries.load(Ordering::SeqCst), 4);
     }

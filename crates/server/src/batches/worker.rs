@@ -115,7 +115,7 @@ impl Run<'_> {
         }
         let broken = match batch.status {
             Status::InProgress if unix_seconds() >= batch.expires_at() => Some(Break::Expired),
-            Status::InProgress => self.answer_as_far_as_there_are_lines(&batch, &mut stopped).await?,
+            Status::InProgress => self.answer(&batch, &mut stopped).await?,
             _ => None,
         };
         let is_cancelled = broken == Some(Break::Cancelled) || batch.status == Status::Cancelling;
@@ -146,23 +146,6 @@ impl Run<'_> {
             if let Replaced::Done { .. } = replaced {
                 return Ok(batch);
             }
-        }
-    }
-
-    /// A file that was deleted meanwhile will not come back: what was answered until then stays.
-    async fn answer_as_far_as_there_are_lines(
-        &self,
-        batch: &Batch,
-        stopped: &mut watch::Receiver<bool>,
-    ) -> Result<Option<Break>, ApiError> {
-        match self.answer(batch, stopped).await {
-            Err(error) if error.status.is_client_error() => {
-                let told =
-                    json!({ "code": error.code, "line": null, "message": error.message, "param": "input_file_id" });
-                self.change(|batch| batch.errors = vec![told.clone()]).await?;
-                Ok(Some(Break::Lost))
-            }
-            answered => answered,
         }
     }
 

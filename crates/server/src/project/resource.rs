@@ -13,6 +13,16 @@ pub(crate) fn resource(mut value: Value) -> Value {
         }
         "reasoning" => default(&mut value, "summary", json!([])),
         "compaction" | "item_reference" => {}
+        "shell_call" => {
+            complete(&mut value);
+            default(&mut value, "environment", Value::Null);
+            default(&mut value["action"], "timeout_ms", Value::Null);
+            default(&mut value["action"], "max_output_length", Value::Null);
+        }
+        "shell_call_output" => {
+            complete(&mut value);
+            default(&mut value, "max_output_length", Value::Null);
+        }
         _ => complete(&mut value),
     }
     value
@@ -67,5 +77,11 @@ mod tests {
         );
         assert_eq!(said["status"], "incomplete");
         assert_eq!(resource(json!({ "type": "reasoning" })), json!({ "type": "reasoning", "summary": [] }));
+        let shell = resource(json!({ "type": "shell_call", "action": { "commands": ["ls"] } }));
+        let action = json!({ "commands": ["ls"], "timeout_ms": null, "max_output_length": null });
+        let whole = json!({ "type": "shell_call", "action": action, "status": "completed", "environment": null });
+        assert_eq!(shell, whole);
+        let printed = resource(json!({ "type": "shell_call_output", "output": [] }));
+        assert_eq!(printed.get("max_output_length"), Some(&Value::Null));
     }
 }

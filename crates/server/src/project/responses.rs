@@ -18,6 +18,7 @@ use crate::lower::sealed::Thought;
 use crate::wire::responses::{CreateResponse, Summary};
 use event::{Emitter, EventKind};
 
+pub(crate) use event::padded;
 pub(crate) use head::Defaults;
 pub(crate) use head::ResponseHead;
 pub(crate) use hosted::Hosted;

@@ -27,7 +27,7 @@ async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody
             return Ok(JsonBody(accepted).into_response());
         }
         let id = accepted["id"].as_str().unwrap_or_default();
-        return Ok(follow::stream(&app, &caller.owner, id, -1));
+        return Ok(follow::stream(&app, &caller.owner, id, -1, None));
     }
     if create.stream {
         return stream(app, caller, create).await;

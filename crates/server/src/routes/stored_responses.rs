@@ -35,7 +35,8 @@ async fn retrieve(
     let include = Include::read(&query)?;
     let stream = query.flag("stream")?;
     let after = query.integer("starting_after", 0, i64::MAX)?;
-    query.flag("include_obfuscation")?;
+    let obfuscate = query.flag("include_obfuscation")?;
+    let obfuscate = query.text("include_obfuscation").map(|_| obfuscate);
     query.finish()?;
     let Versioned { stored, .. } = Stored::need(&app, &caller.owner, &id).await?;
     if stream {
@@ -44,7 +45,7 @@ async fn retrieve(
                 format!("response {id:?} has no stream: only those made with background: true can be streamed again");
             return Err(ApiError::invalid("stream", message));
         }
-        return Ok(follow::stream(&app, &caller.owner, &id, after.unwrap_or(-1)));
+        return Ok(follow::stream(&app, &caller.owner, &id, after.unwrap_or(-1), obfuscate));
     }
     if after.is_some() {
         return Err(ApiError::invalid("starting_after", "starting_after is for streams; add stream=true"));

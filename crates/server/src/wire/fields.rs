@@ -96,16 +96,25 @@ impl<'a> At<'a> {
 
     /// A number in a range, both ends included.
     pub(crate) fn number(self, least: f64, most: f64) -> Result<f64, ApiError> {
-        let number = self.value.as_f64().filter(|number| (least..=most).contains(number));
-        number.ok_or_else(|| self.expected(&format!("a number from {least} to {most}")))
+        let expected = format!("a number from {least} to {most}");
+        match self.value.as_f64() {
+            None => Err(self.expected(&expected)),
+            Some(number) if number < least => Err(self.wrong("decimal_below_min_value", &expected)),
+            Some(number) if number > most => Err(self.wrong("decimal_above_max_value", &expected)),
+            Some(number) => Ok(number),
+        }
     }
 
     /// An integer in a range, both ends included. A number such as 3.0 is one.
     pub(crate) fn integer(self, least: i64, most: i64) -> Result<i64, ApiError> {
         let whole = |number: f64| (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64);
-        let integer = self.value.as_i64().or_else(|| self.value.as_f64().and_then(whole));
-        let integer = integer.filter(|integer| (least..=most).contains(integer));
-        integer.ok_or_else(|| self.expected(&format!("an integer from {least} to {most}")))
+        let expected = format!("an integer from {least} to {most}");
+        match self.value.as_i64().or_else(|| self.value.as_f64().and_then(whole)) {
+            None => Err(self.expected(&expected)),
+            Some(integer) if integer < least => Err(self.wrong("integer_below_min_value", &expected)),
+            Some(integer) if integer > most => Err(self.wrong("integer_above_max_value", &expected)),
+            Some(integer) => Ok(integer),
+        }
     }
 
     /// The elements of an array.
@@ -121,7 +130,8 @@ impl<'a> At<'a> {
         let found = self.value.as_str().and_then(|word| words.iter().find(|(name, _)| *name == word));
         found.map(|&(_, meaning)| meaning).ok_or_else(|| {
             let known: Vec<String> = words.iter().map(|(name, _)| format!("{name:?}")).collect();
-            self.expected(&format!("one of {}", known.join(", ")))
+            let expected = format!("one of {}", known.join(", "));
+            if self.value.is_string() { self.unknown(&expected) } else { self.expected(&expected) }
         })
     }
 
@@ -130,7 +140,17 @@ impl<'a> At<'a> {
         let Self { value, path } = self;
         let place = if path.is_empty() { "the body" } else { path };
         let message = format!("{place} is {}: expected {what}", excerpt(value));
-        ApiError { code: Some("invalid_type"), ..ApiError::invalid(path.clone(), message) }
+        let param = Some(path.clone()).filter(|path| !path.is_empty());
+        ApiError { param, ..ApiError::bad_request("invalid_type", message) }
+    }
+
+    /// The error that this has the right type, but is none of what is known here.
+    pub(crate) fn unknown(&self, what: &str) -> ApiError {
+        self.wrong("invalid_value", what)
+    }
+
+    fn wrong(&self, code: &'static str, what: &str) -> ApiError {
+        ApiError { code: Some(code), ..self.expected(what) }
     }
 }
 

@@ -214,7 +214,7 @@ impl Include {
                 // The model has no pictures in its input, so there are never any to be left out.
                 "message.input_image.image_url" | "computer_call_output.output.image_url" => {}
                 _ => {
-                    return Err(element.expected(
+                    return Err(element.unknown(
                         "a name of something that a response can include, such as \"reasoning.encrypted_content\"",
                     ));
                 }

@@ -2,6 +2,8 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
+use server::Settings;
+use store::Store;
 
 use crate::published_schema::{check_events, check_response};
 use crate::support::{Api, answering, events, said, text, thought};
@@ -127,6 +129,10 @@ async fn what_is_in_effect_is_told() {
     assert_eq!(response["reasoning"]["effort"], "low");
     assert_eq!(response["text"]["verbosity"], "low");
     assert_eq!((&response["top_p"], &response["temperature"]), (&json!(0.5), &json!(1.0)));
+    let settings = Settings { default_temperature: 0.3, ..Settings::default() };
+    let store = Store::open("sqlite::memory:", store::Settings::default()).await.unwrap();
+    let cool = Api::over(answering(|_| said("Yes."), || {}).0, store, settings).await;
+    assert_eq!(cool.ask(json!({ "input": "Hello" })).await["temperature"], json!(0.3), "as the operator wrote it");
     let prompt = prompts.last();
     assert!(prompt.contains("Be kind.\n\nSpeak German.\n\nKeep your answers short."), "{prompt}");
     assert!(prompt.contains("Reasoning: low"), "{prompt}");

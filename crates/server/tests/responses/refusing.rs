@@ -41,6 +41,7 @@ async fn what_cannot_be_had_is_named() {
             json!({ "previous_response_id": "resp_unknown" }),
             (400, "previous_response_not_found", "previous_response_id"),
         ),
+        (json!({ "conversation": "conv_unknown" }), (404, "not_found", "conversation")),
         (json!({ "input": "word ".repeat(CONTEXT_TOKENS) }), (400, "context_length_exceeded", "input")),
     ];
     for (body, (status, code, param)) in cases {
@@ -48,6 +49,14 @@ async fn what_cannot_be_had_is_named() {
         told.truncate(300);
         assert_eq!(refused(&api, body).await, (status, code.to_owned(), param.to_owned()), "{told}");
         assert_eq!(api.ask(json!({ "input": "Hello" })).await["status"], "completed", "the server lives");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_refused_like_everything() {
+    let api = api().await;
+    for path in ["/v1/responses/%ff", "/v1/conversations/conv_1/items/%ff", "/v1/chat/completions/%ff"] {
+        assert_eq!(api.refused(Method::GET, path, None).await.1, "invalid_url", "{path}");
     }
 }
 

@@ -54,6 +54,9 @@ async fn a_background_response_is_queued_told_and_kept() {
         assert_eq!(rest, whole[after + 1..]);
     }
     assert!(api.events(&format!("{path}?stream=true&starting_after=10000")).await.is_empty());
+    let padded = api.events(&format!("{path}?stream=true&include_obfuscation=true")).await;
+    assert!(padded.iter().all(|event| event["delta"].is_string() == event["obfuscation"].is_string()));
+    assert_eq!(api.events(&format!("{path}?stream=true&include_obfuscation=false")).await, whole);
     let next = api.ask(json!({ "input": "b", "previous_response_id": queued["id"] })).await;
     assert_eq!(next["status"], "completed");
 }

@@ -77,6 +77,24 @@ event_kinds! {
 /// A padded delta and its padding are a multiple of so many bytes.
 const PADDED_BYTES: usize = 32;
 
+/// Pads a delta.
+fn pad(event: &mut Map<String, Value>) {
+    if let Some(delta) = event.get("delta").and_then(Value::as_str) {
+        let missing = PADDED_BYTES - delta.len() % PADDED_BYTES;
+        event.insert("obfuscation".to_owned(), "x".repeat(missing).into());
+    }
+}
+
+/// An event that was told before, with padding or without.
+pub(crate) fn padded(event: &str, obfuscate: bool) -> String {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(event) else { return event.to_owned() };
+    fields.shift_remove("obfuscation");
+    if obfuscate {
+        pad(&mut fields);
+    }
+    Value::Object(fields).to_string()
+}
+
 /// Numbers events and collects them.
 pub(super) struct Emitter {
     next: i64,
@@ -112,11 +130,8 @@ impl Emitter {
         if let Value::Object(fields) = fields {
             event.extend(fields);
         }
-        if self.obfuscate
-            && let Some(delta) = event.get("delta").and_then(Value::as_str)
-        {
-            let missing = PADDED_BYTES - delta.len() % PADDED_BYTES;
-            event.insert("obfuscation".to_owned(), "x".repeat(missing).into());
+        if self.obfuscate {
+            pad(&mut event);
         }
         self.next += 1;
         self.events.push(Value::Object(event));

@@ -33,7 +33,7 @@ fn read_part(at: At<'_>) -> Result<String, ApiError> {
             let message = format!("{path} is {}: this model reads text only; describe it, or leave it out", kind.value);
             Err(ApiError::unsupported(path, message))
         }
-        _ => Err(kind.expected("a type of part: input_text, output_text, refusal, input_file")),
+        _ => Err(kind.unknown("a type of part: input_text, output_text, refusal, input_file")),
     }
 }
 

@@ -92,7 +92,7 @@ impl Meaning {
                     let message = format!("{path} is {}: this model cannot read it; leave it out", kind.value);
                     Err(ApiError::unsupported(kind.path, message))
                 }
-                None => Err(kind.expected("a type of item, such as message, reasoning or function_call_output")),
+                None => Err(kind.unknown("a type of item, such as message, reasoning or function_call_output")),
             },
         }
     }
@@ -142,5 +142,5 @@ pub(super) fn read_call_id(fields: &Fields<'_>) -> Result<String, ApiError> {
 /// A string with something in it.
 pub(super) fn nonempty(at: At<'_>) -> Result<String, ApiError> {
     let text = at.str()?;
-    if text.is_empty() { Err(at.expected("a text that is not empty")) } else { Ok(text.to_owned()) }
+    if text.is_empty() { Err(at.unknown("a text that is not empty")) } else { Ok(text.to_owned()) }
 }

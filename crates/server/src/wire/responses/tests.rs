@@ -64,26 +64,26 @@ fn what_is_wrong_is_named() {
         (json!({ "inputs": 1 }), "inputs", "unknown_parameter"),
         (json!({ "input": 3 }), "input", "invalid_type"),
         (json!({ "input": [] }), "input", "missing_required_parameter"),
-        (json!({ "temperature": 2.1 }), "temperature", "invalid_type"),
+        (json!({ "temperature": 2.1 }), "temperature", "decimal_above_max_value"),
         (json!({ "top_p": "1" }), "top_p", "invalid_type"),
-        (json!({ "max_output_tokens": 0 }), "max_output_tokens", "invalid_type"),
-        (json!({ "top_logprobs": 21 }), "top_logprobs", "invalid_type"),
+        (json!({ "max_output_tokens": 0 }), "max_output_tokens", "integer_below_min_value"),
+        (json!({ "top_logprobs": 21 }), "top_logprobs", "integer_above_max_value"),
         (json!({ "metadata": { "a": 1 } }), "metadata.a", "invalid_type"),
         (json!({ "metadata": { "k".repeat(65): "v" } }), "metadata", "invalid_value"),
         (json!({ "metadata": { "k": "v".repeat(513) } }), "metadata.k", "invalid_value"),
         (json!({ "prompt": { "id": "p" } }), "prompt", "unsupported_value"),
         (json!({ "moderation": { "model": "m" } }), "moderation", "unsupported_value"),
         (json!({ "context_management": [{ "type": "compaction" }] }), "context_management", "unsupported_value"),
-        (json!({ "service_tier": "gold" }), "service_tier", "invalid_type"),
-        (json!({ "include": ["everything"] }), "include[0]", "invalid_type"),
+        (json!({ "service_tier": "gold" }), "service_tier", "invalid_value"),
+        (json!({ "include": ["everything"] }), "include[0]", "invalid_value"),
         (json!({ "background": true, "store": false }), "background", "invalid_value"),
         (json!({ "previous_response_id": "a", "conversation": "b" }), "previous_response_id", "invalid_value"),
         (json!({ "conversation": {} }), "conversation.id", "missing_required_parameter"),
-        (json!({ "reasoning": { "effort": "huge" } }), "reasoning.effort", "invalid_type"),
+        (json!({ "reasoning": { "effort": "huge" } }), "reasoning.effort", "invalid_value"),
         (json!({ "reasoning": { "mode": "pro" } }), "reasoning.mode", "unsupported_value"),
         (json!({ "reasoning": { "depth": 1 } }), "reasoning.depth", "unknown_parameter"),
         (json!({ "prompt_cache_options": { "mode": "explicit" } }), "prompt_cache_options.mode", "unsupported_value"),
-        (json!({ "text": { "format": { "type": "xml" } } }), "text.format.type", "invalid_type"),
+        (json!({ "text": { "format": { "type": "xml" } } }), "text.format.type", "invalid_value"),
         (
             json!({ "text": { "format": { "type": "json_schema", "name": "n" } } }),
             "text.format.schema",
@@ -130,7 +130,7 @@ fn what_the_model_cannot_read_is_named() {
     assert_eq!(item(json!({})).0, "input[0]");
     let item = |item: Value| refused(json!({ "input": [item] }));
     assert_eq!(item(json!({ "type": "computer_call" })), ("input[0].type".to_owned(), "unsupported_value"));
-    assert_eq!(item(json!({ "type": "nonsense" })), ("input[0].type".to_owned(), "invalid_type"));
+    assert_eq!(item(json!({ "type": "nonsense" })), ("input[0].type".to_owned(), "invalid_value"));
     assert_eq!(item(json!({ "role": "tool", "content": "x" })).0, "input[0].role");
     assert_eq!(item(json!({ "type": "function_call_output", "call_id": "", "output": "" })).0, "input[0].call_id");
     assert_eq!(item(json!({})).0, "input[0].id");
@@ -205,6 +205,28 @@ fn what_other_servers_ran_comes_back_as_calls() {
 }
 
 #[test]
+fn codes_say_what_is_wrong_with_a_value() {
+    let cases = [
+        (json!({ "temperature": "warm" }), "temperature", "invalid_type"),
+        (json!({ "temperature": 2.5 }), "temperature", "decimal_above_max_value"),
+        (json!({ "top_p": -1 }), "top_p", "decimal_below_min_value"),
+        (json!({ "max_output_tokens": 0 }), "max_output_tokens", "integer_below_min_value"),
+        (json!({ "max_output_tokens": 1.5 }), "max_output_tokens", "invalid_type"),
+        (json!({ "top_logprobs": 21 }), "top_logprobs", "integer_above_max_value"),
+        (json!({ "truncation": "some" }), "truncation", "invalid_value"),
+        (json!({ "truncation": 1 }), "truncation", "invalid_type"),
+        (json!({ "include": ["all"] }), "include[0]", "invalid_value"),
+        (json!({ "input": [{ "type": "joke" }] }), "input[0].type", "invalid_value"),
+        (json!({ "input": [{ "role": "king", "content": "x" }] }), "input[0].role", "invalid_value"),
+        (json!({ "tools": [{ "type": "gadget" }] }), "tools[0].type", "invalid_value"),
+    ];
+    for (body, path, code) in cases {
+        assert_eq!(refused(body.clone()), (path.to_owned(), code), "{body}");
+    }
+    assert_eq!(CreateResponse::read(&json!([])).unwrap_err().param, None);
+}
+
+#[test]
 fn tools_come_in_many_forms() {
     let create = read(&json!({ "input": "x", "tools": [
         { "type": "function", "name": "f", "parameters": null, "strict": null, "description": "d" },
@@ -230,7 +252,7 @@ fn wrong_tools_are_named() {
     let function = |name: &str| json!({ "type": "function", "name": name });
     let cases = [
         (json!([{ "name": "f" }]), "tools[0].type", "missing_required_parameter"),
-        (json!([{ "type": "gadget" }]), "tools[0].type", "invalid_type"),
+        (json!([{ "type": "gadget" }]), "tools[0].type", "invalid_value"),
         (json!([function("a b")]), "tools[0].name", "invalid_value"),
         (json!([function("<|call|>")]), "tools[0].name", "invalid_value"),
         (json!([function("f"), function("f")]), "tools[1].name", "invalid_value"),
@@ -243,7 +265,7 @@ fn wrong_tools_are_named() {
         (
             json!([{ "type": "custom", "name": "f", "format": { "type": "grammar", "syntax": "peg" } }]),
             "tools[0].format.syntax",
-            "invalid_type",
+            "invalid_value",
         ),
         (
             json!([{ "type": "function", "name": "f", "allowed_callers": ["programmatic"] }]),
@@ -253,7 +275,7 @@ fn wrong_tools_are_named() {
         (
             json!([{ "type": "namespace", "name": "n", "tools": [{ "type": "mcp" }] }]),
             "tools[0].tools[0].type",
-            "invalid_type",
+            "invalid_value",
         ),
     ];
     for (tools, path, code) in cases {
@@ -261,6 +283,8 @@ fn wrong_tools_are_named() {
     }
     assert_eq!(refused(json!({ "tool_choice": "always" })).0, "tool_choice");
     assert_eq!(refused(json!({ "tool_choice": { "type": "function" } })).0, "tool_choice.name");
+    let choice = json!({ "type": "function", "name": "f", "colour": 1 });
+    assert_eq!(refused(json!({ "tool_choice": choice })), ("tool_choice.colour".to_owned(), "unknown_parameter"));
     let allowed = json!({ "type": "allowed_tools", "mode": "auto", "tools": [] });
     assert_eq!(refused(json!({ "tool_choice": allowed })).0, "tool_choice.tools");
 }

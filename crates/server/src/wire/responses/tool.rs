@@ -82,7 +82,7 @@ fn read_entry(at: At<'_>) -> Result<ToolEntry, ApiError> {
         // The fields of what is not run are not read.
         name => match HOSTED.iter().find(|hosted| **hosted == name) {
             Some(hosted) => CallerTool::Hosted(hosted),
-            None => return Err(kind.expected("a type of tool: function, custom, namespace, or one that a server runs")),
+            None => return Err(kind.unknown("a type of tool: function, custom, namespace, or one that a server runs")),
         },
     };
     Ok(ToolEntry { path, value: value.clone(), tool })
@@ -173,7 +173,7 @@ pub(super) fn check_name(at: At<'_>) -> Result<String, ApiError> {
     let good = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
     if name.is_empty() || name.len() > NAME_LETTERS_MAX || !name.chars().all(good) {
         let what = format!("1 to {NAME_LETTERS_MAX} letters, digits, underscores and hyphens");
-        return Err(ApiError { code: Some("invalid_value"), ..at.expected(&what) });
+        return Err(at.unknown(&what));
     }
     Ok(name.to_owned())
 }

@@ -53,28 +53,33 @@ impl ToolChoice {
         let fields = at.object()?;
         let kind = fields.need("type")?;
         if kind.str()? != "allowed_tools" {
-            return Chosen::read(&fields, path).map(Self::Named);
+            return Chosen::read(fields, path).map(Self::Named);
         }
         let required = fields.need("mode")?.word(&[("auto", false), ("required", true)])?;
         let read = |at: At<'_>| {
             let path = at.path.clone();
-            Chosen::read(&at.object()?, path)
+            Chosen::read(at.object()?, path)
         };
         let tools: Vec<Chosen> = fields.need("tools")?.array()?.map(read).collect::<Result<_, _>>()?;
         if tools.is_empty() {
             let message = format!("{path}.tools is empty: expected a tool; to allow none, set tool_choice to \"none\"");
             return Err(ApiError::invalid(format!("{path}.tools"), message));
         }
+        fields.finish()?;
         Ok(Self::Allowed { tools, required })
     }
 }
 
 impl Chosen {
-    fn read(fields: &Fields<'_>, path: String) -> Result<Self, ApiError> {
+    fn read(fields: Fields<'_>, path: String) -> Result<Self, ApiError> {
         let kind = fields.need("type")?.string()?;
         let named = matches!(kind.as_str(), "function" | "custom" | "namespace");
         let name = if named { fields.need("name")?.string()? } else { String::new() };
         let namespace = fields.optional("namespace", At::string)?;
+        // Those that the server would run are not run, whatever else is said of them.
+        if named {
+            fields.finish()?;
+        }
         Ok(Self { path, kind, namespace, name })
     }
 }
