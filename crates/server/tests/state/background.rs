@@ -224,8 +224,8 @@ async fn what_nobody_computes_any_more_is_cancelled_where_it_stands() {
     let mut api = Api::new(agent).await;
     let queued = api.ask(json!({ "input": "a", "background": true })).await;
     let path = format!("/v1/responses/{}", queued["id"].as_str().unwrap());
-    // The thought is over, the message has begun; all of it is in the log once the workers have stopped.
-    for _ in 0..90 {
+    // The thought is over, the message has begun; all of it is in the log once the workers have stopped. Guesses take signals, too.
+    for _ in 0..150 {
         go_on.send(()).unwrap();
     }
     let id = queued["id"].as_str().unwrap();
