@@ -197,7 +197,8 @@ pub(crate) fn projection(app: &App, caller: &Caller, create: &CreateResponse, id
     let defaults = Defaults {
         model: app.models().first().map_or("", String::as_str),
         effort: settings.default_effort,
-        temperature: f64::from(settings.default_temperature),
+        // As the operator wrote it: 0.3, not what f32 makes of it.
+        temperature: settings.default_temperature.to_string().parse().unwrap_or(1.0),
     };
     let head = ResponseHead::new(id.to_owned(), created_at, create, &defaults);
     let mint = Mint { id: Box::new(item_names(id)), now: Box::new(unix_seconds) };
