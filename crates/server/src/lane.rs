@@ -37,6 +37,8 @@ pub(crate) struct Lane {
 pub(crate) struct Waiting {
     pub(crate) body: Value,
     pub(crate) _share: Share,
+    /// Dropped when the request is answered: then its lane may be idle.
+    pub(crate) _busy: Arc<()>,
 }
 
 /// A part of what a connection may have waiting; given back when it is dropped.

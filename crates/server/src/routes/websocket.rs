@@ -69,12 +69,19 @@ struct Connection {
     app: App,
     caller: Caller,
     lane: Lane,
-    lanes: HashMap<Option<String>, mpsc::Sender<Waiting>>,
+    lanes: HashMap<Option<String>, Open>,
     /// Bytes of requests that wait.
     taken: Arc<AtomicUsize>,
     events: mpsc::Receiver<Sent>,
     sender: mpsc::Sender<Sent>,
     tasks: JoinSet<()>,
+}
+
+/// A lane that takes requests.
+struct Open {
+    requests: mpsc::Sender<Waiting>,
+    /// Held by each of its requests until it is answered.
+    busy: Arc<()>,
 }
 
 impl Connection {
@@ -138,19 +145,24 @@ impl Connection {
             let message = format!("{most} bytes of requests wait on this connection already; wait for the end of one");
             return Some(refusal(&too_many(message), stream_id.as_deref()));
         };
+        if self.lanes.len() == LANES_MAX && !self.lanes.contains_key(&stream_id) {
+            // Clients may give each request a name of its own.
+            self.lanes.retain(|_, lane| Arc::strong_count(&lane.busy) > 1);
+            while self.tasks.try_join_next().is_some() {}
+        }
         let (lanes, stream) = (self.lanes.len(), stream_id.clone());
         if lanes == LANES_MAX && !self.lanes.contains_key(&stream_id) {
-            let message =
-                format!("this connection has {LANES_MAX} streams already; use one of them, or another connection");
+            let message = format!("this connection has {LANES_MAX} busy streams already; wait for the end of one");
             return Some(refusal(&too_many(message), stream_id.as_deref()));
         }
-        let requests = self.lanes.entry(stream_id).or_insert_with_key(|stream_id| {
+        let lane = self.lanes.entry(stream_id).or_insert_with_key(|stream_id| {
             let (requests, waiting) = mpsc::channel(WAITING_MAX);
             let sender = Sender::new(stream_id.clone(), self.sender.clone());
             self.tasks.spawn(self.lane.clone().run(waiting, sender));
-            requests
+            Open { requests, busy: Arc::default() }
         });
-        requests.try_send(Waiting { body, _share: share }).err().map(|_| {
+        let waiting = Waiting { body, _share: share, _busy: Arc::clone(&lane.busy) };
+        lane.requests.try_send(waiting).err().map(|_| {
             let message = format!("{WAITING_MAX} requests wait in this stream already; wait for the end of one");
             refusal(&too_many(message), stream.as_deref())
         })

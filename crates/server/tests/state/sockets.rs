@@ -153,6 +153,17 @@ async fn lanes_run_side_by_side_and_each_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_of_lanes_do_not_run_out() {
+    let (agent, _) = answering(|_| said("yes"), || {});
+    let api = Api::new(agent).await;
+    let mut client = Client::connect(&api).await;
+    for number in 0..100 {
+        client.create(json!({ "input": "x", "store": false, "stream_id": format!("s{number}") })).await;
+        assert_eq!(text(&client.response().await), "yes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_told_and_the_connection_stays() {
     let (agent, _) = answering(|_| said("yes"), || {});
     let api = Api::new(agent).await;
