@@ -95,7 +95,7 @@ pub(crate) async fn keep(app: &App, caller: &Caller, said: &[Said]) {
 }
 
 /// The words of all texts of one sort: clients get several texts as one, and may trim it.
-fn words<'a>(said: &'a [Said], text: fn(&Part) -> Option<&str>) -> Vec<&'a str> {
+fn words(said: &[Said], text: fn(&Part) -> Option<&str>) -> Vec<&str> {
     said.iter().filter_map(|said| text(&said.part)).flat_map(str::split_whitespace).collect()
 }
 
