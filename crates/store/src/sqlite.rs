@@ -29,6 +29,8 @@ const WAITING_MAX: usize = 1024;
 const TOGETHER_MAX: usize = 256;
 /// Another program (a backup, a shell) may hold the file for so long.
 const BUSY: Duration = Duration::from_secs(10);
+/// Until a new file's journal is tried again.
+const RETRY: Duration = Duration::from_millis(5);
 /// Marks a file as ours: "GLOS".
 const APPLICATION: i64 = 0x474c_4f53;
 
@@ -228,10 +230,26 @@ fn connect(path: &Path) -> Result<rusqlite::Connection> {
 fn prepare(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(128);
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    switch_to_wal(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)
+}
+
+/// SQLite does not wait where two connections change a new file's journal at once: each holds what the other one needs, so it
+/// fails at once, whatever the time limit is. The switch is tried again until that time is over.
+fn switch_to_wal(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+    let begun = std::time::Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if busy(&error) && begun.elapsed() < BUSY => std::thread::sleep(RETRY),
+            done => return done,
+        }
+    }
+}
+
+fn busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn sqlite_error(path: &Path, error: &rusqlite::Error) -> Error {
