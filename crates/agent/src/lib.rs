@@ -33,6 +33,6 @@ pub use guards::guards;
 pub use item::{Call, CallKind, Item, Part, Phase, Said, ToolName};
 pub use raw::{Raw, RawEvent, RawOutcome, RawRequest};
 pub use request::{
-    CustomFormat, Effort, Format, ReasoningContext, Tool, ToolChoice, ToolKind, Truncation, TurnRequest,
+    CustomFormat, Effort, Format, ReasoningContext, TextGrammar, Tool, ToolChoice, ToolKind, Truncation, TurnRequest,
 };
 pub use turn::Turn;

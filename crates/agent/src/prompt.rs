@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::builtin::Declaration;
 use crate::envelope::Envelope;
 use crate::error::Error;
-use crate::request::{CustomFormat, Effort, Format, Tool, ToolKind, Truncation, TurnRequest};
+use crate::request::{CustomFormat, Effort, Format, TextGrammar, Tool, ToolKind, Truncation, TurnRequest};
 
 /// Tokens that are left for the answer when items are dropped, where the context allows it and not fewer were asked for.
 pub(crate) const ANSWER_TOKENS_RESERVED: usize = 4096;
@@ -182,11 +182,19 @@ fn description(tool: &Tool) -> String {
     let form = match &tool.kind {
         ToolKind::Function { .. } => return tool.description.clone(),
         ToolKind::Custom(CustomFormat::Text) => "Write the input as plain text, not as JSON.".to_owned(),
-        ToolKind::Custom(CustomFormat::Grammar { syntax, definition }) => {
+        ToolKind::Custom(CustomFormat::Grammar(grammar)) => {
+            let (syntax, definition) = spelled(grammar);
             format!("Write the input as plain text, not as JSON. It must match this {syntax} grammar:\n{definition}")
         }
     };
     if tool.description.is_empty() { form } else { format!("{}\n{form}", tool.description) }
+}
+
+fn spelled(grammar: &TextGrammar) -> (&'static str, &str) {
+    match grammar {
+        TextGrammar::Lark(definition) => ("lark", definition),
+        TextGrammar::Regex(definition) => ("regex", definition),
+    }
 }
 
 fn response_format(format: &Format) -> Option<ResponseFormat> {
@@ -201,5 +209,12 @@ fn response_format(format: &Format) -> Option<ResponseFormat> {
             let (name, description, schema) = (name.clone(), description.clone(), schema.clone());
             Some(ResponseFormat { name, description, schema })
         }
+        // The model was trained on schemas only: what a caller wants to be said in words stands in the instructions.
+        Format::Grammar(_) => None,
+        Format::Choice(texts) => Some(ResponseFormat {
+            name: "choice".to_owned(),
+            description: Some("The answer is one of these texts, as it is, without quotation marks.".to_owned()),
+            schema: json!({"type": "string", "enum": texts}),
+        }),
     }
 }

@@ -38,6 +38,8 @@ pub struct TurnRequest {
     pub sampling: Sampling,
     /// Most tokens to generate, reasoning included.
     pub output_tokens_max: Option<usize>,
+    /// Of those, how many are kept for the answer: reasoning is closed when no more are left.
+    pub answer_tokens_kept: usize,
     /// Most calls of built-in tools.
     pub tool_calls_max: Option<usize>,
     /// Texts that end the answer where they come in a final message; they are not part of it.
@@ -76,7 +78,7 @@ pub enum ToolKind {
     Function {
         /// Its JSON Schema; without one it takes nothing.
         parameters: Option<Value>,
-        /// Whether arguments must hold to the schema.
+        /// Whether a schema that cannot be enforced in full is refused; otherwise arguments hold to what of it can be.
         strict: bool,
     },
     /// A text.
@@ -89,12 +91,7 @@ pub enum CustomFormat {
     /// Any text.
     Text,
     /// A grammar, which the model is told.
-    Grammar {
-        /// `lark` or `regex`.
-        syntax: String,
-        /// The grammar itself.
-        definition: String,
-    },
+    Grammar(TextGrammar),
 }
 
 /// Which tools may or must be called.
@@ -134,9 +131,22 @@ pub enum Format {
         description: Option<String>,
         /// The JSON Schema.
         schema: Value,
-        /// Whether an answer that does not fit is a fault.
+        /// Whether the caller counts on it. Either way the answer fits, or the request is refused.
         strict: bool,
     },
+    /// Text that a grammar allows.
+    Grammar(TextGrammar),
+    /// One of these texts.
+    Choice(Vec<String>),
+}
+
+/// A grammar of text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TextGrammar {
+    /// A context-free grammar in the Lark format, as `llguidance` reads it; it begins at `start`.
+    Lark(String),
+    /// A regular expression that the whole text fits.
+    Regex(String),
 }
 
 /// How long to think.
@@ -191,6 +201,7 @@ impl TurnRequest {
             date: None,
             sampling: Sampling::default(),
             output_tokens_max: None,
+            answer_tokens_kept: 0,
             tool_calls_max: None,
             stop: Vec::new(),
             top_logprobs: None,

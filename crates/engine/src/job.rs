@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::constraint::Constraint;
 use crate::disk::DiskLimits;
 use crate::draft::DraftLimits;
 use crate::error::Error;
@@ -43,6 +44,8 @@ pub struct Job {
     /// [`Job::TOP_LOGPROBS_MAX`]. Such a prompt is computed as a whole, in smaller steps: nothing of it is taken from the prefix
     /// cache, though it may be kept there.
     pub prompt_logprobs: Option<usize>,
+    /// What may be generated, standing behind the prompt; `None` allows every token.
+    pub constraint: Option<Box<dyn Constraint>>,
 }
 
 /// When tokens are guessed.
@@ -130,6 +133,7 @@ impl Job {
             drafts: Drafts::default(),
             top_logprobs: 0,
             prompt_logprobs: None,
+            constraint: None,
         }
     }
 

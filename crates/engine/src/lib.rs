@@ -5,6 +5,7 @@
 //! that were read before are found again (`cache`), and memory for keys and values is bounded.
 
 mod cache;
+mod constraint;
 pub mod disk;
 mod draft;
 mod engine;
@@ -23,6 +24,7 @@ mod speculation;
 mod stats;
 mod steps;
 
+pub use constraint::{Constraint, ConstraintError, Mask};
 pub use disk::DiskLimits;
 pub use draft::{
     DraftLimits, DraftOutcome, DraftPace, DraftSituation, DraftSource, HiddenStates, NgramDrafts, StepCosts,

@@ -67,6 +67,7 @@ fn lower(
         reasoning_tokens_max: *reasoning_tokens_max,
         date: settings.date.told(),
         sampling: Sampling::default(),
+        answer_tokens_kept: 0,
         output_tokens_max: *tokens_max,
         tool_calls_max: None,
         stop: stop.clone(),

@@ -77,6 +77,7 @@ fn lower(request: &MessagesRequest, history: Vec<Item>, settings: &Settings, ten
         reasoning_tokens_max: *budget,
         date: settings.date.told(),
         sampling: Sampling::default(),
+        answer_tokens_kept: 0,
         output_tokens_max: *tokens_max,
         tool_calls_max: None,
         stop: stop.clone(),

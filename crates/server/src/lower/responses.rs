@@ -77,6 +77,7 @@ pub(crate) async fn turn_request(
         reasoning_tokens_max: None,
         date: settings.date.told(),
         sampling: sampling_of(sampling, settings.default_temperature),
+        answer_tokens_kept: 0,
         output_tokens_max: *max_output_tokens,
         tool_calls_max: *max_tool_calls,
         stop: Vec::new(),

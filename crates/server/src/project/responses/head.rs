@@ -1,6 +1,6 @@
 //! What a response repeats of its request: every field of the object, with the values that are in effect. It must not know events.
 
-use agent::{Effort, Format, ReasoningContext, ToolKind, Truncation};
+use agent::{Effort, Format, ReasoningContext, TextGrammar, ToolKind, Truncation};
 use serde_json::{Map, Value, json};
 
 use crate::history::Source;
@@ -136,6 +136,9 @@ fn text(text: &Text) -> Value {
             }
             format
         }
+        Format::Grammar(TextGrammar::Lark(grammar)) => json!({ "type": "grammar", "grammar": grammar }),
+        Format::Grammar(TextGrammar::Regex(pattern)) => json!({ "type": "regex", "pattern": pattern }),
+        Format::Choice(choices) => json!({ "type": "choice", "choices": choices }),
     };
     json!({ "format": format, "verbosity": verbosity.map_or("medium", |verbosity| verbosity.name()) })
 }

@@ -1,6 +1,6 @@
 //! Tools of a chat request, today's and the older `functions`. It must not know how they are declared to the model.
 
-use agent::{CustomFormat, Tool, ToolChoice, ToolKind, ToolName};
+use agent::{CustomFormat, TextGrammar, Tool, ToolChoice, ToolKind, ToolName};
 
 use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
@@ -141,10 +141,10 @@ fn custom(at: At<'_>) -> Result<Tool, ApiError> {
             return Ok(CustomFormat::Text);
         }
         let grammar = format.need("grammar")?.object()?;
-        Ok(CustomFormat::Grammar {
-            syntax: grammar.need("syntax")?.word(&[("lark", "lark"), ("regex", "regex")])?.to_owned(),
-            definition: grammar.need("definition")?.string()?,
-        })
+        let read = grammar
+            .need("syntax")?
+            .word(&[("lark", TextGrammar::Lark as fn(String) -> TextGrammar), ("regex", TextGrammar::Regex)])?;
+        Ok(CustomFormat::Grammar(read(grammar.need("definition")?.string()?)))
     })?;
     Ok(Tool {
         name: ToolName::function(fields.need("name").and_then(name)?),

@@ -1,6 +1,6 @@
 //! Tools as they are given. It must not know which of them are run here.
 
-use agent::{CustomFormat, Tool, ToolKind, ToolName};
+use agent::{CustomFormat, TextGrammar, Tool, ToolKind, ToolName};
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -143,11 +143,10 @@ fn read_custom_format(at: At<'_>) -> Result<CustomFormat, ApiError> {
     let fields = at.object()?;
     let grammar = fields.need("type")?.word(&[("text", false), ("grammar", true)])?;
     let format = if grammar {
-        fields.need("syntax")?.word(&[("lark", ()), ("regex", ())])?;
-        CustomFormat::Grammar {
-            syntax: fields.need("syntax")?.string()?,
-            definition: fields.need("definition")?.string()?,
-        }
+        let read = fields
+            .need("syntax")?
+            .word(&[("lark", TextGrammar::Lark as fn(String) -> TextGrammar), ("regex", TextGrammar::Regex)])?;
+        CustomFormat::Grammar(read(fields.need("definition")?.string()?))
     } else {
         CustomFormat::Text
     };
