@@ -2,6 +2,15 @@
 
 use crate::item::ToolName;
 
+/// Whose form an answer or an input is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormPlace {
+    /// [`crate::TurnRequest::format`].
+    Answer,
+    /// The tool at this place of [`crate::TurnRequest::tools`].
+    Tool(usize),
+}
+
 /// Everything that this crate refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -46,6 +55,17 @@ pub enum Error {
     /// A call must be made, and there is nobody to call.
     #[error("a tool must be called but none is given; give one, or let the choice be auto")]
     NoTools,
+
+    /// A form of the answer or of a tool's input that cannot be enforced.
+    #[error("{reason}")]
+    Form {
+        /// Whose form it is.
+        place: FormPlace,
+        /// Where in the schema, as `properties.tags.uniqueItems`; empty for the whole.
+        path: String,
+        /// What cannot be enforced there, why, and what to do.
+        reason: String,
+    },
 
     /// The conversation alone is longer than the context.
     #[error(

@@ -27,7 +27,7 @@ mod turn;
 pub use agent::{Agent, Settings};
 pub use builtin::{BuiltIn, Declaration, ToolContext, ToolFuture, ToolInput, ToolOutput};
 pub use control::Canceller;
-pub use error::Error;
+pub use error::{Error, FormPlace};
 pub use event::{Ending, Opening, Outcome, TokenLogprob, TurnEvent, Usage};
 pub use guards::guards;
 pub use item::{Call, CallKind, Item, Part, Phase, Said, ToolName};

@@ -160,6 +160,7 @@ impl From<agent::Error> for ApiError {
             agent::Error::UnknownTool { .. } => invalid("unknown_tool", "tool_choice"),
             agent::Error::NoTools => invalid("invalid_value", "tool_choice"),
             agent::Error::ToolTwice { .. } | agent::Error::ToolName { .. } => invalid("invalid_value", "tools"),
+            agent::Error::Form { .. } => invalid("invalid_json_schema", "format"),
             agent::Error::ContextExceeded { .. } => invalid("context_length_exceeded", "input"),
         }
     }
