@@ -6,6 +6,7 @@ use std::time::Duration;
 use engine::{Engine, Sampling};
 use harmony::Vocabulary;
 
+use crate::constraint::{Frame, Rules};
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::policy::Policy;
@@ -24,6 +25,7 @@ struct Inner {
     settings: Settings,
     envelope: Envelope,
     prompts: Prompts,
+    frame: Arc<Frame>,
     stop_ids: Vec<u32>,
 }
 
@@ -37,6 +39,9 @@ pub struct Settings {
     /// Whether reasoning that repeats itself or takes far longer than its effort is good for is ended. A limit that a request asks
     /// for holds in any case.
     pub guards: bool,
+    /// Whether tokens that no message of the turn can go on with are kept from being drawn. Without, what must not come is taken back
+    /// after it came, and forms of answers and inputs are refused, since nothing holds to them.
+    pub constraints: bool,
     /// How tokens are chosen where a request does not say; for whoever makes requests.
     pub sampling: Sampling,
     /// Most times that a built-in tool answers within a turn.
@@ -53,6 +58,7 @@ impl Default for Settings {
             stop_ids: Vec::new(),
             identity: None,
             guards: true,
+            constraints: true,
             sampling: Sampling::default(),
             rounds_max: 128,
             tool_time_max: Duration::from_secs(150),
@@ -75,7 +81,8 @@ impl Agent {
         stop_ids.dedup();
         let context_tokens = engine.limits().context_tokens;
         let prompts = Prompts::new(&envelope, settings.identity.clone(), context_tokens)?;
-        Ok(Self { inner: Arc::new(Inner { engine, settings, envelope, prompts, stop_ids }) })
+        let frame = Arc::new(Frame::new(&envelope, engine.vocabulary_size())?);
+        Ok(Self { inner: Arc::new(Inner { engine, settings, envelope, prompts, frame, stop_ids }) })
     }
 
     /// Begins a turn.
@@ -84,6 +91,14 @@ impl Agent {
     /// A request that cannot be carried out: see [`Error`]. What happens afterwards is told by the turn.
     pub fn begin(&self, request: TurnRequest) -> Result<Turn, Error> {
         Turn::begin(self.clone(), request)
+    }
+
+    /// Checks a request as far as that needs no conversation: its tools, and the forms that it asks for.
+    ///
+    /// # Errors
+    /// As [`Agent::begin`].
+    pub fn check(&self, request: &TurnRequest) -> Result<(), Error> {
+        self.rules(request, &Policy::new(request)?).map(drop)
     }
 
     /// Tokens of a request's prompt as it would be rendered, whether the context has room for them or not.
@@ -147,6 +162,12 @@ impl Agent {
 
     pub(crate) fn envelope(&self) -> &Envelope {
         &self.inner.envelope
+    }
+
+    /// What holds a turn to its rules, if anything shall.
+    pub(crate) fn rules(&self, request: &TurnRequest, policy: &Policy) -> Result<Option<Arc<Rules>>, Error> {
+        let held = self.settings().constraints.then(|| Rules::new(&self.inner.frame, request, policy));
+        Ok(held.transpose()?.map(Arc::new))
     }
 
     pub(crate) fn prompts(&self) -> &Prompts {

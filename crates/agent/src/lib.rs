@@ -5,6 +5,7 @@
 
 mod agent;
 mod builtin;
+mod constraint;
 mod control;
 mod envelope;
 mod error;

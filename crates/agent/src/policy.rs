@@ -13,6 +13,9 @@ use crate::request::{Effort, Format, ToolChoice, ToolKind, TurnRequest};
 /// Thoughts in a row, where the model might still want to call a tool; without tools a second one is one too many.
 const THOUGHTS_IN_A_ROW_MAX: usize = 4;
 
+/// Thoughts and announcements before an answer or a call; who has said so much will not say it better.
+const MESSAGES_BEFORE_MAX: usize = 16;
+
 /// What a message is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -36,6 +39,13 @@ pub(crate) struct Callee {
     chosen: bool,
 }
 
+impl Callee {
+    /// Whether the choice of tools allows it.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.chosen
+    }
+}
+
 /// What was said so far, as far as it decides what may come next.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Progress {
@@ -43,10 +53,32 @@ pub(crate) struct Progress {
     pub(crate) calls: usize,
     /// Thoughts since the last message that was none.
     pub(crate) thoughts: usize,
+    /// Thoughts and announcements since the last output of a tool.
+    pub(crate) said: usize,
     /// Whether built-in tools may still be called.
     pub(crate) spent: bool,
     /// Whether only further calls may follow.
     pub(crate) calls_only: bool,
+}
+
+impl Progress {
+    /// A message of this kind is over.
+    pub(crate) fn note(&mut self, kind: &Kind) {
+        match kind {
+            Kind::Thought => {
+                self.thoughts += 1;
+                self.said += 1;
+            }
+            Kind::Message(_) => {
+                self.thoughts = 0;
+                self.said += 1;
+            }
+            Kind::Call(_) => {
+                self.thoughts = 0;
+                self.calls += 1;
+            }
+        }
+    }
 }
 
 /// Namespaces whose tools the model was trained to call while it thinks.
@@ -161,8 +193,7 @@ impl Policy {
             (Some(recipient), _) => resolve(recipient, &self.names).map_or(Kind::Message(Phase::Final), Kind::Call),
             (None, Some("analysis")) if of_model => Kind::Thought,
             // Clients read all that is said to them by the form that they asked for.
-            (None, Some("commentary")) if self.has_form => Kind::Thought,
-            (None, Some("commentary")) => Kind::Message(Phase::Commentary),
+            (None, Some("commentary")) => self.preamble(),
             (None, _) => Kind::Message(Phase::Final),
         }
     }
@@ -172,6 +203,7 @@ impl Policy {
         match kind {
             Kind::Call(tool) => self.may_call(*tool, progress),
             Kind::Thought | Kind::Message(_) if progress.calls_only => false,
+            Kind::Thought | Kind::Message(Phase::Commentary) if progress.said >= MESSAGES_BEFORE_MAX => false,
             Kind::Thought => self.may_think && progress.thoughts < self.thoughts_max(progress),
             Kind::Message(Phase::Commentary) => true,
             Kind::Message(Phase::Final) => !self.must_call_now(progress),
@@ -191,7 +223,12 @@ impl Policy {
         self.must_call && progress.calls == 0 && self.callable(progress).next().is_some()
     }
 
-    fn callable(&self, progress: &Progress) -> impl Iterator<Item = usize> {
+    /// What a message on the channel of announcements is.
+    pub(crate) fn preamble(&self) -> Kind {
+        if self.has_form { Kind::Thought } else { Kind::Message(Phase::Commentary) }
+    }
+
+    pub(crate) fn callable(&self, progress: &Progress) -> impl Iterator<Item = usize> {
         (0..self.callees.len()).filter(|&tool| self.may_call(tool, progress))
     }
 

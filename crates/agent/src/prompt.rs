@@ -165,7 +165,7 @@ fn declared(tool: &Tool) -> ToolDescription {
 
 /// Whether a schema allows the empty object alone. Many clients send it for functions without parameters, such as the
 /// handoffs of agents; the model was trained on `() => any` for those, as the published chat template writes it.
-fn is_of_nothing(schema: &Value) -> bool {
+pub(crate) fn is_of_nothing(schema: &Value) -> bool {
     let Some(fields) = schema.as_object() else { return false };
     let is_idle = |(key, value): (&String, &Value)| match key.as_str() {
         "type" => value == "object",

@@ -8,11 +8,13 @@
 mod errand;
 mod reading;
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use engine::{Event, Finish, FinishReason, Generation, GuardReport, Guards, Job, LoopLimits};
+use engine::{Constraint, Event, Finish, FinishReason, Generation, GuardReport, Guards, Job, LoopLimits};
 
 use crate::agent::Agent;
+use crate::constraint::{Rules, TurnConstraint};
 use crate::control::{Canceller, wait};
 use crate::error::Error;
 use crate::event::{Ending, Outcome, TurnEvent, Usage};
@@ -42,6 +44,7 @@ pub struct Turn {
     /// Without its history.
     request: TurnRequest,
     policy: Policy,
+    rules: Option<Arc<Rules>>,
     progress: Progress,
     reader: Reader,
     speaker: Speaker,
@@ -86,6 +89,7 @@ enum Next {
 impl Turn {
     pub(crate) fn begin(agent: Agent, mut request: TurnRequest) -> Result<Self, Error> {
         let policy = Policy::new(&request)?;
+        let rules = agent.rules(&request, &policy)?;
         let prompt = agent.prompts().render(&request)?;
         request.history = Vec::new();
         let spent = request.tool_calls_max == Some(0) || agent.settings().rounds_max == 0;
@@ -96,6 +100,7 @@ impl Turn {
             agent,
             request,
             policy,
+            rules,
             progress: Progress { spent, ..Progress::default() },
             canceller: Canceller::default(),
             sequence: prompt.tokens,
@@ -111,7 +116,7 @@ impl Turn {
             dropped_items: prompt.dropped_items,
             failure: None,
         };
-        let generation = turn.agent.engine().submit(turn.job(turn.request.output_tokens_max))?;
+        let generation = turn.job(turn.request.output_tokens_max).and_then(|job| turn.agent.engine().submit(job))?;
         turn.canceller.watch(generation.canceller());
         turn.work = Work::Generating(generation);
         Ok(turn)
@@ -171,9 +176,12 @@ impl Turn {
         self.request.output_tokens_max.map(|most| most.saturating_sub(self.output_tokens()))
     }
 
-    fn job(&self, tokens_max: Option<usize>) -> Job {
+    fn job(&self, tokens_max: Option<usize>) -> Result<Job, engine::Error> {
         let request = &self.request;
-        Job {
+        let written = &self.sequence[self.message_at..];
+        let constraint = self.rules.as_ref().map(|rules| TurnConstraint::new(rules, self.progress, written));
+        let constraint = constraint.transpose().map_err(|error| engine::Error::Constraint { reason: error.reason })?;
+        Ok(Job {
             sampling: request.sampling.clone(),
             stop_ids: self.agent.stop_ids().to_vec(),
             tokens_max,
@@ -185,8 +193,9 @@ impl Turn {
             guards: self.guards(),
             drafts: request.drafts,
             top_logprobs: request.top_logprobs.unwrap_or(0),
+            constraint: constraint.map(|constraint| Box::new(constraint) as Box<dyn Constraint>),
             ..Job::new(self.sequence.clone())
-        }
+        })
     }
 
     /// What ends thoughts that lead nowhere; they are followed by what must come then.
@@ -195,6 +204,7 @@ impl Turn {
         let budget = watches.then(|| budget_of(self.request.effort));
         let budget = self.request.reasoning_tokens_max.or(budget);
         let budget_tokens = budget.map(|most| most.saturating_sub(self.usage.reasoning_tokens));
+        let budget_tokens = budget_tokens.into_iter().chain(self.tokens_to_think()).min();
         if budget_tokens.is_none() || !self.policy.may_think() {
             return None;
         }
@@ -203,6 +213,14 @@ impl Turn {
         let forced = close(self.policy.forced(&self.progress, false, envelope));
         let forced = if forced.len() > GUARD_CLOSE_TOKENS_MAX { close(envelope.answer()) } else { forced };
         Some(Guards { reasoning: shape(envelope, forced), budget_tokens, loops: watches.then(LoopLimits::default) })
+    }
+
+    /// Tokens of reasoning that leave those that are kept for the answer, the frames of both not counted.
+    fn tokens_to_think(&self) -> Option<usize> {
+        let kept = self.request.answer_tokens_kept;
+        let envelope = self.agent.envelope();
+        let frames = envelope.thought().len() + 1 + envelope.opening.len() + envelope.answer().len();
+        self.tokens_left().filter(|_| kept > 0).map(|left| left.saturating_sub(kept + frames))
     }
 
     fn on_event(&mut self, event: Event) {
@@ -299,6 +317,7 @@ impl Turn {
         (self.message_at, self.ended_at) = (self.sequence.len(), self.sequence.len());
         self.built_in_calls += 1;
         self.steers = 0;
+        self.progress.said = 0;
         let most = self.request.tool_calls_max.unwrap_or(usize::MAX).min(self.agent.settings().rounds_max);
         self.progress.spent = self.built_in_calls >= most;
         if self.tokens_left() == Some(0) {
@@ -308,7 +327,7 @@ impl Turn {
     }
 
     fn submit(&mut self) {
-        match self.agent.engine().submit(self.job(self.tokens_left())) {
+        match self.job(self.tokens_left()).and_then(|job| self.agent.engine().submit(job)) {
             Ok(generation) => {
                 self.canceller.watch(generation.canceller());
                 self.work = Work::Generating(generation);

@@ -73,9 +73,6 @@ impl Turn {
         if !is_forced && !self.policy.allows(&kind, &self.progress) {
             return self.steer();
         }
-        if kind != Kind::Thought {
-            self.progress.thoughts = 0;
-        }
         self.speaker.begin(kind, &self.policy, header.channel.clone(), Agent::next_call_id);
     }
 
@@ -97,12 +94,11 @@ impl Turn {
     /// What comes behind a message that is over.
     fn decide(&mut self, over: Over, terminator: Terminator) {
         let Over { kind, part, channel } = over;
+        self.progress.note(&kind);
         match kind {
-            Kind::Thought => self.progress.thoughts += 1,
-            Kind::Message(Phase::Commentary) => {}
+            Kind::Thought | Kind::Message(Phase::Commentary) => {}
             Kind::Message(Phase::Final) => self.next = Some(Next::Finish(Ending::Answered)),
             Kind::Call(tool) => {
-                self.progress.calls += 1;
                 let callee = self.policy.callee(tool);
                 let channel = channel_or(channel, callee.channel);
                 self.next = Some(match (callee.built_in, part) {
