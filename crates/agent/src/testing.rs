@@ -84,6 +84,19 @@ impl Agent {
         Self::ruled(rule, settings, context_tokens)
     }
 
+    /// An agent whose model has random weights, so to speak; messages end now and then. See [`Scripted::noisy`].
+    ///
+    /// # Panics
+    /// When the system gives no thread.
+    #[must_use]
+    pub fn noisy(vocabulary: &Vocabulary, seed: u64, settings: Settings, context_tokens: usize) -> Self {
+        let ids = vocabulary.harmony_ids().expect("the vocabulary speaks harmony");
+        let favours = [ids.end, ids.return_, ids.call, ids.message].map(|id| (id, 6.0)).to_vec();
+        let model = Scripted::noisy(Scripted::shape(vocabulary.size(), context_tokens), seed, favours);
+        let engine = Engine::new(Box::new(model), Limits::serving(context_tokens, KV_BYTES)).expect("a thread");
+        Self::new(Arc::new(engine), vocabulary, settings).expect("the vocabulary speaks harmony")
+    }
+
     /// An agent whose model says what a rule makes of all the tokens before.
     ///
     /// # Panics

@@ -4,6 +4,8 @@
 //! full and one sliding layer. One that [remembers](Scripted::remembering) says a token that depends on every token it holds, so
 //! whoever gives it a wrong page hears it.
 
+mod noise;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use crate::config::{AttentionKind, ModelConfig, Rope};
 use crate::error::Error;
 use crate::model::{Model, SequenceId, Span, Wanted};
 use crate::pages::{KvShape, PageId};
+use noise::Noise;
 
 /// Logit of the token that is said; all others are zero.
 const SCRIPTED_LOGIT: f32 = 100.0;
@@ -35,6 +38,8 @@ enum Saying {
     Script(Vec<u32>),
     /// What a rule says to the tokens so far.
     Rule(Rule),
+    /// Nothing that means anything.
+    Noise(Noise),
 }
 
 /// From all the tokens of a sequence to the one that follows.
@@ -73,6 +78,13 @@ impl Scripted {
     #[must_use]
     pub fn following(config: ModelConfig, rule: impl Fn(&[u32]) -> u32 + Send + 'static) -> Self {
         Self { saying: Saying::Rule(Box::new(rule)), ..Self::remembering(config) }
+    }
+
+    /// A model like one with random weights: logits of a standard deviation of 2 that depend on the seed, the place and the tokens
+    /// before, to which `favours` adds for some tokens, so that messages end.
+    #[must_use]
+    pub fn noisy(config: ModelConfig, seed: u64, favours: Vec<(u32, f32)>) -> Self {
+        Self { saying: Saying::Noise(Noise { seed, favours }), ..Self::remembering(config) }
     }
 
     /// A model that says what follows from all the tokens it holds.
@@ -322,15 +334,19 @@ impl Model for Scripted {
                 Wanted::All => span.ids.len(),
             };
             for length in sequence.length + 1 - rows..=sequence.length {
+                let start = logits.len();
+                logits.resize(start + self.config.vocabulary_size, 0.0);
                 let token = match &self.saying {
+                    Saying::Noise(noise) => {
+                        noise.fill(length, sequence.said_by(length, block_positions, window), &mut logits[start..]);
+                        continue;
+                    }
                     Saying::Remembered => sequence.answer(length, block_positions, window),
                     Saying::Script(script) => u64::from(script[sequence.said.min(script.len() - 1)]),
                     Saying::Rule(rule) => u64::from(rule(&sequence.tokens(length, block_positions))),
                 };
                 let token = token % self.config.vocabulary_size as u64;
                 sequence.said += 1;
-                let start = logits.len();
-                logits.resize(start + self.config.vocabulary_size, 0.0);
                 logits[start + token as usize] = SCRIPTED_LOGIT;
             }
         }

@@ -33,7 +33,7 @@ impl Forms {
             match (tokens.compile(&source, mode), place) {
                 (Ok(grammar), _) => Ok(Form::Held(grammar)),
                 (Err(error), Some(place)) => {
-                    Err(Error::Form { place, path: error.path().to_owned(), reason: error.to_string() })
+                    Err(Error::Form { place, path: error.path().unwrap_or_default(), reason: error.to_string() })
                 }
                 // A built-in tool checks its own input, whatever it is.
                 (Err(_), None) => Ok(Form::Free),

@@ -5,6 +5,7 @@
 mod answers;
 mod anything;
 mod forgery;
+mod held;
 mod limits;
 mod prompts;
 mod raw;
