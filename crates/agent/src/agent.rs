@@ -74,7 +74,7 @@ impl Agent {
         stop_ids.sort_unstable();
         stop_ids.dedup();
         let prompts = Prompts::new(&envelope, engine.limits().context_tokens)?;
-        let frame = Arc::new(Frame::new(&envelope, engine.config().vocabulary_size)?);
+        let frame = Arc::new(Frame::new(&envelope)?);
         Ok(Self { inner: Arc::new(Inner { engine, settings, envelope, prompts, frame, stop_ids }) })
     }
 
@@ -161,6 +161,10 @@ impl Agent {
     pub(crate) fn rules(&self, request: &TurnRequest, policy: &Policy) -> Result<Option<Arc<Rules>>, Error> {
         let held = self.settings().constraints.then(|| Rules::new(&self.inner.frame, request, policy));
         Ok(held.transpose()?.map(Arc::new))
+    }
+
+    pub(crate) fn frame(&self) -> &Frame {
+        &self.inner.frame
     }
 
     pub(crate) fn prompts(&self) -> &Prompts {

@@ -4,6 +4,7 @@
 //! A message's header is held to a grammar of its own (`header`), text in a form to that form's grammar (`forms`), and all other text
 //! is free: its mask is made once per vocabulary. So thoughts cost nothing, however long they are.
 
+mod alone;
 mod forms;
 mod frame;
 mod header;
@@ -18,7 +19,8 @@ use harmony::{Event, Parser};
 use crate::error::Error;
 use crate::policy::{Kind, Policy, Progress};
 use crate::request::TurnRequest;
-use forms::{Form, Forms};
+use forms::Form;
+pub use alone::Forms;
 pub(crate) use frame::Frame;
 use frame::{Ends, Text};
 
@@ -26,7 +28,7 @@ use frame::{Ends, Text};
 pub(crate) struct Rules {
     frame: Arc<Frame>,
     policy: Policy,
-    forms: Forms,
+    forms: forms::Forms,
 }
 
 /// The constraint of one generation.
@@ -58,7 +60,7 @@ impl Rules {
     /// # Errors
     /// [`Error::Form`].
     pub(crate) fn new(frame: &Arc<Frame>, request: &TurnRequest, policy: &Policy) -> Result<Self, Error> {
-        let forms = Forms::new(frame.tokens(), request, policy)?;
+        let forms = forms::Forms::new(frame.tokens(), request, policy)?;
         let rules = Self { frame: Arc::clone(frame), policy: policy.clone(), forms };
         // What every turn begins with, and what follows its last thought, are made now rather than between two tokens.
         for progress in [Progress::default(), Progress { thoughts: usize::MAX, ..Progress::default() }] {

@@ -27,6 +27,7 @@ mod turn;
 
 pub use agent::{Agent, Settings};
 pub use builtin::{BuiltIn, Declaration, ToolContext, ToolFuture, ToolInput, ToolOutput};
+pub use constraint::Forms;
 pub use control::Canceller;
 pub use error::{Error, FormPlace};
 pub use event::{Ending, Opening, Outcome, TokenLogprob, TurnEvent, Usage};

@@ -47,7 +47,7 @@ impl Forms {
             tool.recipients().into_iter().map(move |name| {
                 let declared = namespace.tools.iter().find(|declared| declared.name == name.name);
                 let parameters = declared.and_then(|declared| declared.parameters.clone());
-                (parameters.map(|schema| (Source::JsonSchema(schema), Mode::Relaxed)), None)
+                (parameters.map(|schema| (Source::JsonSchema { schema }, Mode::Relaxed)), None)
             })
         });
         let mut calls = Vec::new();
@@ -71,11 +71,11 @@ impl Forms {
     }
 }
 
-fn answer_form(format: &Format) -> Option<(Source, Mode)> {
+pub(super) fn answer_form(format: &Format) -> Option<(Source, Mode)> {
     let source = match format {
         Format::Text => return None,
         Format::JsonObject => Source::JsonObject,
-        Format::JsonSchema { name: _, description: _, schema, strict: _ } => Source::JsonSchema(schema.clone()),
+        Format::JsonSchema { name: _, description: _, schema, strict: _ } => Source::JsonSchema { schema: schema.clone() },
         Format::Grammar(grammar) => of_text(grammar),
         Format::Choice(texts) => Source::Choice(texts.clone()),
     };
@@ -86,7 +86,7 @@ fn input_form(kind: &ToolKind) -> Option<(Source, Mode)> {
     match kind {
         ToolKind::Function { parameters, strict } => {
             let mode = if *strict { Mode::Strict } else { Mode::Relaxed };
-            Some((Source::JsonSchema(arguments(parameters.as_ref())), mode))
+            Some((Source::JsonSchema { schema: arguments(parameters.as_ref()) }, mode))
         }
         ToolKind::Custom(CustomFormat::Text) => None,
         ToolKind::Custom(CustomFormat::Grammar(grammar)) => Some((of_text(grammar), Mode::Strict)),

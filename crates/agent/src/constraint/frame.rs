@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::Mask;
-use grammar::Tokens;
+use grammar::{Limits, Tokens};
 use harmony::{Parser, Role};
 
 use crate::envelope::Envelope;
@@ -43,11 +43,11 @@ pub(crate) enum Text {
 }
 
 impl Frame {
-    pub(crate) fn new(envelope: &Envelope, vocabulary_size: usize) -> Result<Self, harmony::Error> {
+    pub(crate) fn new(envelope: &Envelope) -> Result<Self, harmony::Error> {
         let (vocabulary, ids) = (&envelope.vocabulary, &envelope.ids);
-        let size = vocabulary_size;
+        let size = vocabulary.size();
         let mut endless = Mask::none(size);
-        let texts = (0..vocabulary.size().min(size) as u32).filter(|&id| vocabulary.text_bytes(id).is_some());
+        let texts = (0..size as u32).filter(|&id| vocabulary.text_bytes(id).is_some());
         texts.for_each(|id| endless.allow(id));
         let ended = [vec![ids.end], vec![ids.return_, ids.end], vec![ids.call]].map(|ends| {
             let mut mask = endless.clone();
@@ -56,12 +56,17 @@ impl Frame {
         });
         let any = Arc::new(Mask::from_words(size, &vec![u32::MAX; size.div_ceil(32)]));
         let parser = Parser::new(vocabulary, Some(Role::Assistant))?;
-        let (tokens, envelope) = (Tokens::new(vocabulary, size), envelope.clone());
+        let (tokens, envelope) = (Tokens::new(vocabulary, Limits::default()), envelope.clone());
         Ok(Self { tokens, envelope, parser, size, endless: Arc::new(endless), ended, any })
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// Tokens of the vocabulary.
+    pub(crate) fn size(&self) -> usize {
+        self.size
     }
 
     /// `<|start|>assistant`

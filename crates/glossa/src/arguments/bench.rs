@@ -52,7 +52,7 @@ pub(crate) struct BenchArguments {
 pub(crate) struct LoadArguments {
     /// Instead of the model alone, measure how it serves many at once: clients (all send at the same time), beside (a prompt
     /// arrives while others are answered), turns (a conversation, whose beginning need not be read again), copy (a text is
-    /// written out again with a few edits: what guessing tokens gains), soak (random load for minutes, and whether everything
+    /// written out again with a few edits: what guessing tokens gains), forms (an answer is held to a schema), soak (random load for minutes, and whether everything
     /// is given back).
     #[arg(long = "load", value_enum, value_name = "SCENARIO,…", value_delimiter = ',')]
     pub(crate) scenarios: Vec<Scenario>,
@@ -96,7 +96,7 @@ pub(crate) struct LoadArguments {
     /// copy: tokens of each answer.
     #[arg(long, default_value_t = 256, value_name = "TOKENS")]
     pub(crate) copy_tokens: usize,
-    /// copy: answers with and without guesses, in turn.
+    /// copy, forms: answers of each way, in turn.
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub(crate) copy_runs: usize,
     /// soak: for how long.
@@ -145,6 +145,7 @@ pub(crate) enum Scenario {
     Beside,
     Turns,
     Copy,
+    Forms,
     Soak,
 }
 

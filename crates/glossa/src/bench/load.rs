@@ -9,6 +9,7 @@ mod clients;
 mod copy;
 mod dictated;
 mod engine_target;
+mod forms;
 mod http;
 mod prompts;
 mod section;
@@ -87,6 +88,12 @@ const SCENARIOS: &[Entry] = &[
         name: "copy",
         run: copy::run,
         longest: |load| ("copy-tokens", load.copy_tokens, copy::PROMPT_TOKENS_MAX),
+    },
+    Entry {
+        scenario: Scenario::Forms,
+        name: "forms",
+        run: forms::run,
+        longest: |load| ("copy-tokens", load.copy_tokens, forms::PROMPT_TOKENS_MAX),
     },
     Entry {
         scenario: Scenario::Soak,

@@ -72,7 +72,7 @@ impl Task {
     /// Has the first tokens of the answer said; tokens per second after the first, NaN where nothing can be dictated.
     fn tell(&self, target: &dyn Target, drafts: bool, tokens: usize) -> Result<f64, Error> {
         let text = [&self.prompt[..], &self.answer].concat();
-        if !target.dictate(Some(Dictate { text, drafts })) {
+        if !target.dictate(Some(Dictate { text, drafts, form: None })) {
             return Ok(f64::NAN);
         }
         let mut times = Vec::new();

@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use engine::{DiskCache, Drafts, Engine, Event, Job, Limits, Sampling, SharedChunk};
+use engine::{Constraint, DiskCache, Drafts, Engine, Event, Job, Limits, Sampling, SharedChunk};
 use kernels::KvPrecision;
 use model::{Checkpoint, Device, Precision};
 
@@ -34,6 +35,8 @@ pub(super) struct EngineTarget {
     dictation: Dictation,
     /// The same while somebody dictates.
     dictated_drafts: AtomicBool,
+    /// What answers are held to meanwhile.
+    form: Mutex<Option<Box<dyn Constraint>>>,
     plan: Plan,
     vocabulary_size: usize,
 }
@@ -69,6 +72,7 @@ impl Planned {
             drafts,
             dictation: Dictation::default(),
             dictated_drafts: AtomicBool::new(drafts),
+            form: Mutex::new(None),
             plan,
             vocabulary_size,
         };
@@ -97,6 +101,10 @@ impl EngineTarget {
         self.engine = Some(Engine::new(Box::new(model), self.limits.clone())?);
         self.accepted = AtomicU64::new(0);
         Ok(())
+    }
+
+    fn form(&self) -> MutexGuard<'_, Option<Box<dyn Constraint>>> {
+        self.form.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn engine(&self) -> Result<&Engine, Error> {
@@ -139,6 +147,7 @@ impl Target for EngineTarget {
             tokens_max: Some(request.answer_tokens),
             boundaries: request.boundaries.clone(),
             tenant: vec![request.tenant],
+            constraint: self.form().clone(),
             drafts: if self.dictated_drafts.load(Ordering::Relaxed) { Drafts::default() } else { Drafts::Off },
             ..Job::new(request.prompt.clone())
         };
@@ -175,7 +184,9 @@ impl Target for EngineTarget {
 
     fn dictate(&self, words: Option<Dictate>) -> bool {
         self.dictated_drafts.store(words.as_ref().map_or(self.drafts, |words| words.drafts), Ordering::Relaxed);
-        self.dictation.set(words.map(|words| words.text));
+        let (text, form) = words.map_or((None, None), |words| (Some(words.text), words.form));
+        self.dictation.set(text);
+        *self.form() = form;
         true
     }
 

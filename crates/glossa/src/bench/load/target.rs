@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
-use engine::Stats;
+use engine::{Constraint, Stats};
 use model::KvShape;
 
 use crate::error::Error;
@@ -105,6 +105,8 @@ pub(super) struct Dictate {
     pub(super) text: Vec<u32>,
     /// Whether tokens are guessed, to be checked several at once.
     pub(super) drafts: bool,
+    /// What the answer is held to.
+    pub(super) form: Option<Box<dyn Constraint>>,
 }
 
 /// What an engine says of itself.
