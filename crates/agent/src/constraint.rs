@@ -137,6 +137,14 @@ impl Constraint for TurnConstraint {
         }
     }
 
+    fn ready_mask(&self) -> Option<Arc<Mask>> {
+        match &self.place {
+            Place::Free { kind, said } => Some(self.rules.frame.text(text_of(kind, *said))),
+            Place::Over => Some(self.rules.frame.text(Text::Any)),
+            Place::Between(_) | Place::Header { .. } | Place::Held { .. } => None,
+        }
+    }
+
     fn push(&mut self, id: u32) -> Result<(), ConstraintError> {
         let rules = Arc::clone(&self.rules);
         let frame = &rules.frame;

@@ -58,6 +58,8 @@ impl Constrained {
 
     /// Hands the constraint over to have its mask computed, unless that was done already.
     pub(crate) fn lend(&mut self) -> Option<Loan> {
+        let ready = self.held.as_mut().and_then(|held| held.guarded(|constraint| Ok(constraint.ready_mask())).ok()?);
+        self.mask = self.mask.take().or(ready.map(Ok));
         let held = self.held.take_if(|_| self.mask.is_none())?;
         Some(Loan { held, took: self.took, wanted: Arc::downgrade(&self.wanted) })
     }

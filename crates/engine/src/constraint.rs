@@ -22,6 +22,11 @@ pub trait Constraint: Send + fmt::Debug {
     /// When it cannot be told, for instance because a limit was reached; the job fails with the reason.
     fn mask(&mut self) -> Result<Arc<Mask>, ConstraintError>;
 
+    /// What [`Constraint::mask`] gives, where that lies ready: then no other thread is asked.
+    fn ready_mask(&self) -> Option<Arc<Mask>> {
+        None
+    }
+
     /// Takes the token that came.
     ///
     /// # Errors
