@@ -58,10 +58,17 @@ impl Constrained {
 
     /// Hands the constraint over to have its mask computed, unless that was done already.
     pub(crate) fn lend(&mut self) -> Option<Loan> {
-        let ready = self.held.as_mut().and_then(|held| held.guarded(|constraint| Ok(constraint.ready_mask())).ok()?);
-        self.mask = self.mask.take().or(ready.map(Ok));
+        self.take_ready();
         let held = self.held.take_if(|_| self.mask.is_none())?;
         Some(Loan { held, took: self.took, wanted: Arc::downgrade(&self.wanted) })
+    }
+
+    /// Takes the mask if it lies ready; whether the next token can be chosen.
+    pub(crate) fn take_ready(&mut self) -> bool {
+        if let (None, Some(held)) = (&self.mask, &mut self.held) {
+            self.mask = held.guarded(|constraint| Ok(constraint.ready_mask())).transpose();
+        }
+        self.is_ready()
     }
 
     /// Takes the constraint back.

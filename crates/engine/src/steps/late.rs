@@ -89,6 +89,9 @@ impl Sequence {
     /// Sees to the mask behind a token that was on trial; whether it is there. One that may take long is left to another thread.
     pub(super) fn compute_mask(&mut self, vocabulary_size: usize, stats: &mut Stats) -> bool {
         let Some(own) = &mut self.constrained else { return true };
+        if own.take_ready() {
+            return true;
+        }
         let took = if own.is_cheap() { own.compute(vocabulary_size) } else { None };
         took.into_iter().for_each(|took| stats.count_mask(took));
         took.is_some()
