@@ -19,8 +19,8 @@ use harmony::{Event, Parser};
 use crate::error::Error;
 use crate::policy::{Kind, Policy, Progress};
 use crate::request::TurnRequest;
-use forms::Form;
 pub use alone::Forms;
+use forms::Form;
 pub(crate) use frame::Frame;
 use frame::{Ends, Text};
 

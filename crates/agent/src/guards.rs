@@ -27,7 +27,9 @@ pub fn guards(
 /// How reasoning begins and ends, and what is forced to close it.
 pub(crate) fn shape(envelope: &Envelope, close: Vec<u32>) -> ReasoningShape {
     let ids = &envelope.ids;
-    ReasoningShape { open: envelope.thought(), ends: vec![ids.end, ids.return_, ids.call, ids.start], close }
+    // From the role on: between it and the channel may stand whom a call is for, and a call is no thought.
+    let open = [envelope.opening.clone(), envelope.thought()].concat();
+    ReasoningShape { open, ends: vec![ids.end, ids.return_, ids.call, ids.start], close }
 }
 
 /// Tokens of reasoning that nobody is served by at an effort: far more than questions need that are answered at all.
@@ -49,7 +51,7 @@ mod tests {
         for vocabulary in [Vocabulary::o200k_harmony(), crate::testing::vocabulary()] {
             let Guards { reasoning, budget_tokens, loops } = guards(&vocabulary, Effort::Low, None, true).unwrap();
             let text = |spelled: &str| vocabulary.encode_with_specials(spelled);
-            assert_eq!(reasoning.open, text("<|channel|>analysis<|message|>"));
+            assert_eq!(reasoning.open, text("<|start|>assistant<|channel|>analysis<|message|>"));
             assert_eq!(reasoning.close, text("<|end|><|start|>assistant<|channel|>final<|message|>"));
             assert!(reasoning.ends.contains(&text("<|return|>")[0]));
             assert_eq!((budget_tokens, loops.is_some()), (Some(4096), true));

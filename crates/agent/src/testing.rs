@@ -59,6 +59,14 @@ pub fn vocabulary() -> Vocabulary {
     SHARED.clone()
 }
 
+impl Settings {
+    /// For models that say what a test wants to hear, also where that must not come: nothing keeps them from it, so it is taken back.
+    #[must_use]
+    pub fn unheld() -> Self {
+        Self { constraints: false, ..Self::default() }
+    }
+}
+
 impl Agent {
     /// An agent whose model says this behind every prompt, control tokens spelled out. When it is steered, it goes on behind the
     /// forced header with `<|return|>`; use [`Agent::following`] for more.
@@ -70,7 +78,7 @@ impl Agent {
     /// An agent whose model follows a script.
     #[must_use]
     pub fn following(script: &Script) -> Self {
-        Self::following_with(script, Settings::default(), CONTEXT_TOKENS)
+        Self::following_with(script, Settings::unheld(), CONTEXT_TOKENS)
     }
 
     /// The same with settings and a context of so many tokens.

@@ -73,8 +73,7 @@ fn hold(frame: &Frame, format: &Format, ends: &[u32]) -> Result<Option<Box<dyn C
 impl Constraint for Alone {
     fn mask(&mut self) -> Result<Arc<Mask>, ConstraintError> {
         let may_go_on = !self.is_over && !self.matcher.is_over();
-        let mut mask =
-            if may_go_on { self.matcher.mask().map_err(refused)? } else { Arc::new(Mask::none(self.size)) };
+        let mut mask = if may_go_on { self.matcher.mask().map_err(refused)? } else { Arc::new(Mask::none(self.size)) };
         if !may_go_on || self.matcher.is_complete() {
             let mask = Arc::make_mut(&mut mask);
             self.ends.iter().for_each(|&id| mask.allow(id));

@@ -75,7 +75,9 @@ pub(super) fn answer_form(format: &Format) -> Option<(Source, Mode)> {
     let source = match format {
         Format::Text => return None,
         Format::JsonObject => Source::JsonObject,
-        Format::JsonSchema { name: _, description: _, schema, strict: _ } => Source::JsonSchema { schema: schema.clone() },
+        Format::JsonSchema { name: _, description: _, schema, strict: _ } => {
+            Source::JsonSchema { schema: schema.clone() }
+        }
         Format::Grammar(grammar) => of_text(grammar),
         Format::Choice(texts) => Source::Choice(texts.clone()),
     };

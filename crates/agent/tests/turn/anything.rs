@@ -120,7 +120,7 @@ proptest! {
     #[test]
     fn any_tokens_make_a_turn(said in said(), request in request()) {
         let rule = { let said = said.clone(); move |ids: &[u32]| said[ids.len() % said.len()] };
-        let agent = Agent::ruled(rule, Settings::default(), 2048);
+        let agent = Agent::ruled(rule, Settings::unheld(), 2048);
         let prompt = agent.count(&request).unwrap();
         let heard = hear(&agent, request.clone());
         prop_assert!(is_sound(&agent, &heard, prompt), "{}", agent.vocabulary().decode(&heard.tokens));

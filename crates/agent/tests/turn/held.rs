@@ -7,7 +7,7 @@ use agent::{
 };
 use serde_json::{Value, json};
 
-use crate::stream::{Heard, hear};
+use crate::stream::{Heard, listen};
 
 /// Numbers that look random (splitmix64).
 struct Dice(u64);
@@ -118,7 +118,8 @@ fn input_fits(tool: &Tool, input: &str) -> Result<(), String> {
         ToolKind::Custom(CustomFormat::Text) => Ok(()),
         ToolKind::Custom(CustomFormat::Grammar(TextGrammar::Lark(_))) => {
             let numbers = input.strip_prefix("add ").ok_or(input)?;
-            let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+            let is_number =
+                |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
             numbers.split(", ").all(is_number).then_some(()).ok_or(input.into())
         }
         ToolKind::Custom(CustomFormat::Grammar(TextGrammar::Regex(_))) => {
@@ -194,9 +195,11 @@ fn a_model_of_random_weights_keeps_to_what_was_asked() {
         let agent = Agent::noisy(&vocabulary, chunk as u64, Settings::default(), 16_384);
         for turn in 0..100 {
             let request = request(&mut Dice((chunk * 100 + turn) as u64));
-            let heard = hear(&agent, request.clone());
+            let mut turn = agent.begin(request.clone()).unwrap();
+            let heard = listen(&mut turn);
             let text = || vocabulary.decode(&heard.tokens);
-            check(&request, &heard).unwrap_or_else(|reason| panic!("{reason}\n{request:#?}\n{}", text()));
+            let held = check(&request, &heard);
+            held.unwrap_or_else(|reason| panic!("{reason} {:?}\n{request:#?}\n{}", turn.failure(), text()));
             // What is not one whole, sound message has no tokens to be replayed.
             assert!(heard.items.iter().all(|(said, cut)| *cut || said.tokens.is_some()), "{}", text());
             endings[match heard.outcome.ending {

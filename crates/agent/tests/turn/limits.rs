@@ -53,7 +53,7 @@ fn a_call_that_is_cut_is_not_made() {
 fn the_context_ends_an_answer_too() {
     let script =
         Script::new().behind("<|start|>assistant", &format!("<|channel|>final<|message|>{}", "word ".repeat(400)));
-    let agent = Agent::following_with(&script, agent::Settings::default(), 256);
+    let agent = Agent::following_with(&script, agent::Settings::unheld(), 256);
     let heard = hear(&agent, user("go"));
     assert_eq!((heard.outcome.ending, heard.items[0].1), (Ending::Context, true));
 }

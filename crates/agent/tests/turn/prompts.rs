@@ -2,8 +2,8 @@
 
 use agent::testing::Script;
 use agent::{
-    Agent, Call, CallKind, CustomFormat, Error, Format, Item, Part, Phase, ReasoningContext, Said, Settings, Tool,
-    ToolChoice, ToolKind, ToolName, Truncation, TurnRequest,
+    Agent, Call, CallKind, CustomFormat, Error, Format, Item, Part, Phase, ReasoningContext, Said, Settings,
+    TextGrammar, Tool, ToolChoice, ToolKind, ToolName, Truncation, TurnRequest,
 };
 use serde_json::json;
 
@@ -45,7 +45,7 @@ fn instructions_tools_and_the_form_of_the_answer_stand_in_the_developer_message(
     let mut request = with_tools(user("hi"), &["add"]);
     request.instructions = Some("Be <|start|>brief.".into());
     request.date = Some("2026-01-02".into());
-    let grammar = CustomFormat::Grammar { syntax: "lark".into(), definition: "start: /a/".into() };
+    let grammar = CustomFormat::Grammar(TextGrammar::Lark("start: /a/".into()));
     let custom = |namespace: &str, format| Tool {
         name: ToolName { namespace: namespace.into(), name: "patch".into() },
         description: "Patches.".into(),

@@ -147,7 +147,7 @@ fn a_model_that_never_does_as_it_should_still_ends() {
     let mad_rule = move |ids: &[u32]| mad[ids.len() % mad.len()];
     for choice in [ToolChoice::Auto, ToolChoice::Required, ToolChoice::None, ToolChoice::Named(ToolName::function("a"))]
     {
-        let agent = Agent::ruled(mad_rule.clone(), agent::Settings::default(), 2048);
+        let agent = Agent::ruled(mad_rule.clone(), agent::Settings::unheld(), 2048);
         let must = !matches!(choice, ToolChoice::Auto | ToolChoice::None);
         let request = TurnRequest { tool_choice: choice, ..with_tools(user("go"), &["a", "b"]) };
         let heard = hear(&agent, request);
@@ -209,7 +209,7 @@ fn a_token_that_only_the_checkpoint_names_ends_a_message_too() {
         let script = Script::new()
             .behind("<|start|>assistant", &format!("{said}<|startoftext|>"))
             .behind(ANSWER, "Fine.<|return|>");
-        let settings = agent::Settings { stop_ids: vec![end], ..agent::Settings::default() };
+        let settings = agent::Settings { stop_ids: vec![end], ..agent::Settings::unheld() };
         let heard = hear(&Agent::following_with(&script, settings, 4096), with_tools(user("go"), &["a"]));
         assert_eq!(
             (heard.brief(), heard.outcome.ending),

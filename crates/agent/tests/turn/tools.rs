@@ -131,7 +131,7 @@ fn a_tool_that_fails_or_hangs_is_told_to_the_model() {
     ] {
         let tool_time_max = Duration::from_millis(if matches!(way, Way::Hang) { 20 } else { 60_000 });
         let tool_output_bytes_max = if matches!(way, Way::Long) { 9 } else { 1000 };
-        let settings = Settings { tool_time_max, tool_output_bytes_max, ..Settings::default() };
+        let settings = Settings { tool_time_max, tool_output_bytes_max, ..Settings::unheld() };
         let agent = Agent::following_with(&script(output), settings, 4096);
         let heard = hear(&agent, with_fake(user("go"), way));
         assert_eq!(heard.outputs[0].1, output);
@@ -148,12 +148,12 @@ fn calls_of_built_in_tools_are_counted() {
         Agent::following_with(&script, settings, 16_384)
     };
     let limited = TurnRequest { tool_calls_max: Some(3), ..with_fake(user("go"), Way::Echo) };
-    let heard = hear(&agent(Settings::default()), limited.clone());
+    let heard = hear(&agent(Settings::unheld()), limited.clone());
     assert_eq!((heard.outputs.len(), heard.brief().last().unwrap().as_str()), (3, "Done."));
-    let heard = hear(&agent(Settings { rounds_max: 2, ..Settings::default() }), limited.clone());
+    let heard = hear(&agent(Settings { rounds_max: 2, ..Settings::unheld() }), limited.clone());
     assert_eq!(heard.outputs.len(), 2);
     let none = TurnRequest { tool_calls_max: Some(0), ..limited };
-    assert_eq!(hear(&agent(Settings::default()), none).brief(), ["Done."]);
+    assert_eq!(hear(&agent(Settings::unheld()), none).brief(), ["Done."]);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_built_in_tool_can_be_chosen_and_the_caller_keeps_its_own() {
 
 #[test]
 fn a_turn_that_waits_for_a_tool_can_be_cancelled() {
-    let settings = Settings { tool_time_max: Duration::from_secs(3600), ..Settings::default() };
+    let settings = Settings { tool_time_max: Duration::from_secs(3600), ..Settings::unheld() };
     let agent = Agent::following_with(&script("never"), settings, 4096);
     let mut turn = agent.begin(with_fake(user("go"), Way::Block)).unwrap();
     let canceller = turn.canceller();
@@ -224,7 +224,7 @@ impl<F: Fn(ToolContext) -> ToolFuture + Send + Sync> BuiltIn for Does<F> {
 
 #[test]
 fn a_tool_is_told_the_turns_deadline_and_that_it_was_cancelled() {
-    let settings = Settings { tool_time_max: Duration::from_secs(3600), ..Settings::default() };
+    let settings = Settings { tool_time_max: Duration::from_secs(3600), ..Settings::unheld() };
     let agent = Agent::following_with(&script("never"), settings, 4096);
     let deadline = Instant::now() + Duration::from_secs(600);
     let (line, contexts) = channel();
