@@ -5,6 +5,7 @@
 mod answers;
 mod anything;
 mod forgery;
+mod forms;
 mod held;
 mod limits;
 mod prompts;
