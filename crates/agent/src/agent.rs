@@ -78,6 +78,12 @@ impl Agent {
         Ok(Self { inner: Arc::new(Inner { engine, settings, envelope, prompts, frame, stop_ids }) })
     }
 
+    /// Makes the tables that forms are enforced with, on a thread of its own: half a second for the published vocabulary, which the first
+    /// turn with a form would otherwise take.
+    pub fn warm(&self) {
+        self.inner.frame.tokens().warm();
+    }
+
     /// Begins a turn.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ fn whatever_the_model_was_trained_to_write_may_come() {
     assert_eq!(hear(&says(said), TurnRequest { format: Format::JsonObject, ..user("go") }).brief(), ["{\"a\": 1}"]);
     let said = "<|channel|>commentary<|message|>First.<|end|><|start|>assistant<|channel|>final<|message|>Then.<|end|>";
     let heard = hear(&says(said), user("go"));
-    assert_eq!((heard.brief(), heard.outcome.ending), (vec!["!First.".into(), "Then.".into()], Ending::Answered));
+    assert_eq!((heard.brief(), heard.outcome.ending), (vec!["-First.".into(), "Then.".into()], Ending::Answered));
 }
 
 #[test]

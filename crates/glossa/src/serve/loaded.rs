@@ -54,6 +54,7 @@ impl Loaded {
         }
         let engine = Arc::new(Engine::new(model, limits)?);
         let agent = Agent::new(engine, &vocabulary, agent::Settings { stop_ids, ..agent::Settings::default() })?;
+        agent.warm();
         let temperature = config.temperature.unwrap_or_else(|| named.temperature());
         Ok(Self { agent, name: config.name.clone().unwrap_or_else(|| name(named.path())), temperature })
     }
