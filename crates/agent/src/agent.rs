@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Engine, Sampling};
+use engine::Engine;
 use harmony::Vocabulary;
 
 use crate::envelope::Envelope;
@@ -32,13 +32,9 @@ struct Inner {
 pub struct Settings {
     /// Tokens that the checkpoint names as ends, besides those of harmony.
     pub stop_ids: Vec<u32>,
-    /// The first line of the system message; `None` is what the model was trained with.
-    pub identity: Option<String>,
     /// Whether reasoning that repeats itself or takes far longer than its effort is good for is ended. A limit that a request asks
     /// for holds in any case.
     pub guards: bool,
-    /// How tokens are chosen where a request does not say; for whoever makes requests.
-    pub sampling: Sampling,
     /// Most times that a built-in tool answers within a turn.
     pub rounds_max: usize,
     /// Longest time of one call of a built-in tool.
@@ -51,9 +47,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             stop_ids: Vec::new(),
-            identity: None,
             guards: true,
-            sampling: Sampling::default(),
             rounds_max: 128,
             tool_time_max: Duration::from_secs(150),
             tool_output_bytes_max: 256 << 10,
@@ -73,8 +67,7 @@ impl Agent {
         stop_ids.extend(settings.stop_ids.iter().filter(|&&id| id != envelope.ids.end));
         stop_ids.sort_unstable();
         stop_ids.dedup();
-        let context_tokens = engine.limits().context_tokens;
-        let prompts = Prompts::new(&envelope, settings.identity.clone(), context_tokens)?;
+        let prompts = Prompts::new(&envelope, engine.limits().context_tokens)?;
         Ok(Self { inner: Arc::new(Inner { engine, settings, envelope, prompts, stop_ids }) })
     }
 

@@ -20,8 +20,6 @@ pub(crate) const ANSWER_TOKENS_RESERVED: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prompt {
     pub(crate) tokens: Vec<u32>,
-    /// Where messages begin.
-    pub(crate) boundaries: Vec<usize>,
     /// Items that were left out.
     pub(crate) dropped_items: usize,
 }
@@ -31,20 +29,15 @@ pub(crate) struct Prompt {
 pub(crate) struct Prompts {
     renderer: Renderer,
     envelope: Envelope,
-    identity: Option<String>,
     context_tokens: usize,
 }
 
 impl Prompts {
-    pub(crate) fn new(
-        envelope: &Envelope,
-        identity: Option<String>,
-        context_tokens: usize,
-    ) -> Result<Self, harmony::Error> {
+    pub(crate) fn new(envelope: &Envelope, context_tokens: usize) -> Result<Self, harmony::Error> {
         // Which thoughts stay is decided per item, where their place in the history is known.
         let options = RenderOptions { analysis: AnalysisPolicy::Keep, ..RenderOptions::default() };
         let renderer = Renderer::new(&envelope.vocabulary)?.with_options(options);
-        Ok(Self { renderer, envelope: envelope.clone(), identity, context_tokens })
+        Ok(Self { renderer, envelope: envelope.clone(), context_tokens })
     }
 
     /// Tokens of the prompt, too long or not.
@@ -58,11 +51,10 @@ impl Prompts {
 
     /// The prompt of a request whose tools were checked.
     pub(crate) fn render(&self, request: &TurnRequest) -> Result<Prompt, Error> {
-        let head = self.renderer.render_conversation(&self.head(request))?;
+        let mut tokens = self.renderer.render_conversation(&head(request))?;
         let opening = self.opening(request.effort);
         let pieces = history::pieces(&self.renderer, &self.envelope, request)?;
-        let length = |pieces: &[history::Piece]| pieces.iter().map(|piece| piece.tokens.len()).sum::<usize>();
-        let fixed = head.len() + opening.len();
+        let fixed = tokens.len() + opening.len();
         let (kept, dropped_items) = match request.truncation {
             Truncation::Disabled => (pieces, 0),
             Truncation::Auto => {
@@ -72,17 +64,13 @@ impl Prompts {
                 history::shorten(pieces, room)
             }
         };
-        let tokens = fixed + length(&kept);
-        if tokens >= self.context_tokens {
-            return Err(Error::ContextExceeded { tokens, context_tokens: self.context_tokens });
+        let length = fixed + kept.iter().map(|piece| piece.tokens.len()).sum::<usize>();
+        if length >= self.context_tokens {
+            return Err(Error::ContextExceeded { tokens: length, context_tokens: self.context_tokens });
         }
-        let mut prompt = Prompt { tokens: head, boundaries: Vec::new(), dropped_items };
-        for piece in &kept {
-            prompt.tokens.extend_from_slice(&piece.tokens);
-        }
-        prompt.tokens.extend_from_slice(&opening);
-        prompt.boundaries = self.boundaries(&prompt.tokens);
-        Ok(prompt)
+        kept.iter().for_each(|piece| tokens.extend_from_slice(&piece.tokens));
+        tokens.extend_from_slice(&opening);
+        Ok(Prompt { tokens, dropped_items })
     }
 
     /// Where messages begin.
@@ -109,39 +97,38 @@ impl Prompts {
         }
         tokens
     }
+}
 
-    /// System and developer message.
-    fn head(&self, request: &TurnRequest) -> Conversation {
-        let effort = match request.effort {
-            Effort::None | Effort::Low => ReasoningEffort::Low,
-            Effort::Medium => ReasoningEffort::Medium,
-            Effort::High => ReasoningEffort::High,
-        };
-        let mut system = SystemContent::default().with_reasoning_effort(effort);
-        system.model_identity = self.identity.clone().or(system.model_identity);
-        system.conversation_start_date.clone_from(&request.date);
-        let mut developer = DeveloperContent { instructions: request.instructions.clone(), ..Default::default() };
-        for tool in &request.tools {
-            let namespaces = developer.tools.get_or_insert_default();
-            let name = &tool.name.namespace;
-            let empty = || ToolNamespace { name: name.clone(), description: None, tools: Vec::new() };
-            let namespace = namespaces.entry(name.clone()).or_insert_with(empty);
-            if tool.name.name.is_empty() {
-                namespace.description = Some(description(tool));
-            } else {
-                namespace.tools.push(declared(tool));
-            }
+/// System and developer message.
+fn head(request: &TurnRequest) -> Conversation {
+    let effort = match request.effort {
+        Effort::None | Effort::Low => ReasoningEffort::Low,
+        Effort::Medium => ReasoningEffort::Medium,
+        Effort::High => ReasoningEffort::High,
+    };
+    let mut system = SystemContent::default().with_reasoning_effort(effort);
+    system.conversation_start_date.clone_from(&request.date);
+    let mut developer = DeveloperContent { instructions: request.instructions.clone(), ..Default::default() };
+    for tool in &request.tools {
+        let namespaces = developer.tools.get_or_insert_default();
+        let name = &tool.name.namespace;
+        let empty = || ToolNamespace { name: name.clone(), description: None, tools: Vec::new() };
+        let namespace = namespaces.entry(name.clone()).or_insert_with(empty);
+        if tool.name.name.is_empty() {
+            namespace.description = Some(description(tool));
+        } else {
+            namespace.tools.push(declared(tool));
         }
-        for tool in &request.built_in {
-            match tool.declaration() {
-                Declaration::System(namespace) => system = system.with_tools(namespace),
-                Declaration::Developer(namespace) => join(&mut developer, namespace),
-            }
-        }
-        developer.response_formats.extend(response_format(&request.format));
-        let conversation = Conversation::default().with_system(system);
-        if developer == DeveloperContent::default() { conversation } else { conversation.with_developer(developer) }
     }
+    for tool in &request.built_in {
+        match tool.declaration() {
+            Declaration::System(namespace) => system = system.with_tools(namespace),
+            Declaration::Developer(namespace) => join(&mut developer, namespace),
+        }
+    }
+    developer.response_formats.extend(response_format(&request.format));
+    let conversation = Conversation::default().with_system(system);
+    if developer == DeveloperContent::default() { conversation } else { conversation.with_developer(developer) }
 }
 
 /// Adds a namespace to those of the caller's, whose tools come first where both use one.

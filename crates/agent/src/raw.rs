@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
-use engine::{Drafts, Event, Finish, FinishReason, Generation, Job, Priority, PromptLogprob, Sampled, Sampling};
+use engine::{Event, Finish, FinishReason, Generation, Job, PromptLogprob, Sampled};
 use harmony::{TextStream, Vocabulary};
 
 use crate::agent::Agent;
@@ -16,30 +15,10 @@ use crate::stops::{Given, Outlet, Stops};
 /// What to go on with, as it is.
 #[derive(Clone, Debug)]
 pub struct RawRequest {
-    /// Token ids; at least one.
-    pub ids: Vec<u32>,
-    /// How tokens are chosen.
-    pub sampling: Sampling,
+    /// The tokens to go on with, and everything that the engine decides by; [`Agent::stop_ids`] are not added.
+    pub job: Job,
     /// Texts that end the completion; they are not part of it.
     pub stop: Vec<String>,
-    /// Tokens that end the completion; see [`Agent::stop_ids`].
-    pub stop_ids: Vec<u32>,
-    /// Most tokens to generate; with 0 only the prompt is looked at.
-    pub tokens_max: Option<usize>,
-    /// How many alternatives are told with each token.
-    pub top_logprobs: usize,
-    /// Whether the prompt's log probabilities are told, with so many alternatives.
-    pub prompt_logprobs: Option<usize>,
-    /// Who goes first.
-    pub priority: Priority,
-    /// When the completion ends, finished or not.
-    pub deadline: Option<Instant>,
-    /// Whose prefixes these are; see [`engine::Job::tenant`].
-    pub tenant: Vec<u8>,
-    /// Whether the prefix cache may be read and written.
-    pub cached: bool,
-    /// Whether tokens are guessed.
-    pub drafts: Drafts,
 }
 
 /// What happens in a completion: `Reading` and `Prompt`, then any number of `Delta`, then `Finished` once.
@@ -93,60 +72,13 @@ pub struct Raw {
     is_over: bool,
 }
 
-impl RawRequest {
-    /// A request with recommended sampling and no limits, to be changed where wanted.
-    #[must_use]
-    pub fn new(ids: Vec<u32>) -> Self {
-        Self {
-            ids,
-            sampling: Sampling::default(),
-            stop: Vec::new(),
-            stop_ids: Vec::new(),
-            tokens_max: None,
-            top_logprobs: 0,
-            prompt_logprobs: None,
-            priority: Priority::default(),
-            deadline: None,
-            tenant: Vec::new(),
-            cached: true,
-            drafts: Drafts::default(),
-        }
-    }
-}
-
 impl Agent {
     /// Begins a completion.
     ///
     /// # Errors
     /// What the engine refuses.
-    pub fn complete(&self, request: RawRequest) -> Result<Raw, Error> {
-        let RawRequest {
-            ids,
-            sampling,
-            stop,
-            stop_ids,
-            tokens_max,
-            top_logprobs,
-            prompt_logprobs,
-            priority,
-            deadline,
-            tenant,
-            cached,
-            drafts,
-        } = request;
-        let job = Job {
-            sampling,
-            stop_ids: stop_ids.clone(),
-            tokens_max,
-            priority,
-            deadline,
-            tenant,
-            cached,
-            drafts,
-            top_logprobs,
-            prompt_logprobs,
-            ..Job::new(ids)
-        };
+    pub fn complete(&self, RawRequest { job, stop }: RawRequest) -> Result<Raw, Error> {
+        let stop_ids = job.stop_ids.clone();
         let generation = self.engine().submit(job)?;
         let canceller = Canceller::default();
         canceller.watch(generation.canceller());

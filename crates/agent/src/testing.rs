@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use engine::{Engine, Limits};
 use harmony::Vocabulary;
-use model::{AttentionKind, ModelConfig, Rope, Scripted};
+use model::{ModelConfig, Scripted};
 
 use crate::agent::{Agent, Settings};
 
@@ -59,27 +59,6 @@ pub fn vocabulary() -> Vocabulary {
     SHARED.clone()
 }
 
-/// The shape of a scripted model.
-#[must_use]
-pub fn config(vocabulary: &Vocabulary, context_tokens: usize) -> ModelConfig {
-    ModelConfig {
-        vocabulary_size: vocabulary.size(),
-        hidden_size: 2,
-        intermediate_size: 2,
-        layers: vec![AttentionKind::Full],
-        heads: 1,
-        kv_heads: 1,
-        head_dim: 2,
-        experts: 1,
-        experts_per_token: 1,
-        sliding_window: 128,
-        swiglu_limit: 7.0,
-        rms_norm_epsilon: 1e-5,
-        rope: Rope { theta: 10_000.0, yarn: None },
-        context_length: context_tokens,
-    }
-}
-
 impl Agent {
     /// An agent whose model says this behind every prompt, control tokens spelled out. When it is steered, it goes on behind the
     /// forced header with `<|return|>`; use [`Agent::following`] for more.
@@ -112,7 +91,8 @@ impl Agent {
     #[must_use]
     pub fn ruled(rule: impl Fn(&[u32]) -> u32 + Send + 'static, settings: Settings, context_tokens: usize) -> Self {
         let vocabulary = vocabulary();
-        let model = Scripted::following(config(&vocabulary, context_tokens), rule);
+        let config = ModelConfig { sliding_window: 128, ..Scripted::shape(vocabulary.size(), context_tokens) };
+        let model = Scripted::following(config, rule);
         let limits = Limits::serving(context_tokens, KV_BYTES);
         let engine = Engine::new(Box::new(model), limits).expect("a thread");
         Self::new(Arc::new(engine), &vocabulary, settings).expect("the vocabulary speaks harmony")

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::config::{AttentionKind, ModelConfig};
+use crate::config::{AttentionKind, ModelConfig, Rope};
 use crate::error::Error;
 use crate::model::{Model, SequenceId, Span, Wanted};
 use crate::pages::{KvShape, PageId};
@@ -80,6 +80,27 @@ impl Scripted {
     pub fn remembering(config: ModelConfig) -> Self {
         let (sequences, pages) = (Vec::new(), Vec::new());
         Self { config, saying: Saying::Remembered, block_positions: 64, sequences, pages, counter: Arc::default() }
+    }
+
+    /// The smallest shape that a model can have, with a window of one token.
+    #[must_use]
+    pub fn shape(vocabulary_size: usize, context_length: usize) -> ModelConfig {
+        ModelConfig {
+            vocabulary_size,
+            hidden_size: 2,
+            intermediate_size: 2,
+            layers: vec![AttentionKind::Full],
+            heads: 1,
+            kv_heads: 1,
+            head_dim: 2,
+            experts: 1,
+            experts_per_token: 1,
+            sliding_window: 1,
+            swiglu_limit: 7.0,
+            rms_norm_epsilon: 1e-5,
+            rope: Rope { theta: 10_000.0, yarn: None },
+            context_length,
+        }
     }
 
     /// The same with blocks of another size.

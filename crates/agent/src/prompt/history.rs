@@ -80,10 +80,10 @@ pub(super) fn shorten(mut pieces: Vec<Piece>, room: usize) -> (Vec<Piece>, usize
     let mut tokens: usize = pieces.iter().map(|piece| piece.tokens.len()).sum();
     let unit_of = |piece: &Piece| piece.unit;
     let last_user = pieces.iter().rfind(|piece| piece.is_user).map(unit_of);
-    let kept = [last_user, pieces.last().map(unit_of), pieces.iter().map(unit_of).max()];
-    let units = pieces.iter().map(unit_of).max().unwrap_or(0);
+    let last_item = pieces.last().map(unit_of);
+    let last = pieces.iter().map(unit_of).max().unwrap_or(0);
     let mut dropped = 0;
-    for unit in (0..units).filter(|&unit| !kept.contains(&Some(unit))) {
+    for unit in (0..last).filter(|&unit| ![last_user, last_item].contains(&Some(unit))) {
         if tokens <= room {
             break;
         }

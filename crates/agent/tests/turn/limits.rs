@@ -93,6 +93,27 @@ fn one_call_comes_unless_several_were_asked_for() {
 }
 
 #[test]
+fn calls_in_one_turn_come_to_an_end() {
+    let call = "<|channel|>commentary to=functions.a <|constrain|>json<|message|>{}<|call|>";
+    let request = TurnRequest { parallel_tool_calls: true, ..with_tools(user("go"), &["a"]) };
+    let heard = hear(&Agent::scripted(call), request);
+    assert_eq!((heard.items.len(), heard.outcome.ending), (32, Ending::Called));
+}
+
+#[test]
+fn a_prompt_is_known_to_its_tenant_alone() {
+    let agent = Agent::scripted("<|channel|>final<|message|>Yes.<|return|>");
+    let request = user(&"words ".repeat(200));
+    let ask = |tenant: &str, cached| {
+        let request = TurnRequest { tenant: tenant.into(), cached, ..request.clone() };
+        hear(&agent, request).outcome.usage.cached_tokens
+    };
+    assert_eq!((ask("one", false), ask("one", true)), (0, 0));
+    assert_eq!((ask("two", true), ask("one", false)), (0, 0));
+    assert!(ask("one", true) > 100);
+}
+
+#[test]
 fn log_probabilities_are_those_of_the_text() {
     let agent = Agent::scripted(&format!("{THOUGHT}<|channel|>final<|message|>one ñ… three STOP<|return|>"));
     let request = TurnRequest { top_logprobs: Some(2), stop: vec!["STOP".into()], ..user("go") };

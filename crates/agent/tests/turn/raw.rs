@@ -1,6 +1,7 @@
 //! The raw road.
 
 use agent::{Agent, Ending, RawEvent, RawOutcome, RawRequest, TokenLogprob};
+use engine::Job;
 
 /// Text, tokens and the end of a completion.
 fn hear(agent: &Agent, request: RawRequest) -> (String, Vec<TokenLogprob>, RawOutcome) {
@@ -21,10 +22,14 @@ fn hear(agent: &Agent, request: RawRequest) -> (String, Vec<TokenLogprob>, RawOu
     (text, tokens, outcome.unwrap())
 }
 
-fn request(agent: &Agent, prompt: &str) -> RawRequest {
-    let mut request = RawRequest::new(agent.vocabulary().encode_with_specials(prompt));
-    request.sampling.temperature = 0.0;
-    request
+fn job(agent: &Agent, prompt: &str) -> Job {
+    let mut job = Job::new(agent.vocabulary().encode_with_specials(prompt));
+    job.sampling.temperature = 0.0;
+    job
+}
+
+fn request(job: Job) -> RawRequest {
+    RawRequest { job, stop: Vec::new() }
 }
 
 const SAID: &str = "<|channel|>final<|message|>ñ one END two";
@@ -37,8 +42,8 @@ fn agent() -> Agent {
 fn tokens_come_with_their_text_and_the_end_by_itself() {
     let agent = agent();
     let stop_ids = agent.stop_ids().to_vec();
-    let (text, tokens, outcome) =
-        hear(&agent, RawRequest { stop_ids, top_logprobs: 3, ..request(&agent, "x<|start|>assistant") });
+    let job = Job { stop_ids, top_logprobs: 3, ..job(&agent, "x<|start|>assistant") };
+    let (text, tokens, outcome) = hear(&agent, request(job));
     assert_eq!(text, SAID);
     let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
     assert_eq!(ids, agent.vocabulary().encode_with_specials(SAID));
@@ -51,13 +56,14 @@ fn tokens_come_with_their_text_and_the_end_by_itself() {
 #[test]
 fn stop_texts_and_limits_end_it() {
     let agent = agent();
-    let base = request(&agent, "x<|start|>assistant");
-    let (text, tokens, outcome) = hear(&agent, RawRequest { stop: vec!["no".into(), "END".into()], ..base.clone() });
+    let base = job(&agent, "x<|start|>assistant");
+    let stopping = RawRequest { job: base.clone(), stop: vec!["no".into(), "END".into()] };
+    let (text, tokens, outcome) = hear(&agent, stopping);
     assert_eq!((text.as_str(), outcome.ending), ("<|channel|>final<|message|>ñ one ", Ending::StopText(1)));
     let bytes: Vec<u8> = tokens.into_iter().flat_map(|token| token.bytes).collect();
     assert!(bytes.starts_with(text.as_bytes()) && bytes.len() < text.len() + 3);
     for most in 0..6 {
-        let (_, tokens, outcome) = hear(&agent, RawRequest { tokens_max: Some(most), ..base.clone() });
+        let (_, tokens, outcome) = hear(&agent, request(Job { tokens_max: Some(most), ..base.clone() }));
         assert_eq!((tokens.len(), outcome.ending), (most, Ending::OutputTokens));
     }
 }
@@ -65,15 +71,26 @@ fn stop_texts_and_limits_end_it() {
 #[test]
 fn the_prompt_can_be_judged() {
     let agent = agent();
-    let asked = RawRequest { prompt_logprobs: Some(1), tokens_max: Some(0), ..request(&agent, "one two three") };
-    let ids = asked.ids.clone();
+    let asked = Job { prompt_logprobs: Some(1), tokens_max: Some(0), ..job(&agent, "one two three") };
+    let ids = asked.prompt.clone();
     let told: Vec<u32> = agent
-        .complete(asked)
+        .complete(request(asked))
         .unwrap()
         .filter_map(|event| if let RawEvent::Prompt(pieces) = event { Some(pieces) } else { None })
         .flatten()
         .map(|piece| piece.id)
         .collect();
     assert_eq!(told, ids);
-    assert!(agent.complete(RawRequest::new(Vec::new())).is_err());
+    assert!(agent.complete(request(Job::new(Vec::new()))).is_err());
+}
+
+#[test]
+fn a_completion_that_is_cancelled_says_what_it_has() {
+    let agent = Agent::scripted(&"word ".repeat(3000));
+    let mut raw = agent.complete(request(job(&agent, "x<|start|>assistant"))).unwrap();
+    assert!(raw.by_ref().any(|event| matches!(event, RawEvent::Delta { .. })));
+    raw.canceller().cancel();
+    let rest: Vec<RawEvent> = raw.collect();
+    let Some(RawEvent::Finished(outcome)) = rest.last() else { panic!("{rest:?}") };
+    assert_eq!((outcome.ending, &outcome.stop), (Ending::Cancelled, &None));
 }

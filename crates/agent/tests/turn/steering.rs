@@ -96,6 +96,14 @@ fn one_thought_is_enough_without_tools_and_none_comes_without_effort() {
 }
 
 #[test]
+fn thoughts_in_a_row_have_a_bound() {
+    let agent = stubborn("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant");
+    let heard = hear(&agent, with_tools(user("go"), &["a"]));
+    assert_eq!(heard.brief(), ["~Hm.", "~Hm.", "~Hm.", "~Hm.", "Fine."]);
+    assert_eq!(hear(&agent, user("go")).brief(), ["~Hm.", "Fine."]);
+}
+
+#[test]
 fn nothing_stands_beside_an_answer_that_has_a_form() {
     let begins = "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant";
     let answer = "<|channel|>final<|message|>{}<|return|>";
@@ -168,6 +176,25 @@ fn guards_end_a_thought_with_what_must_come() {
     assert_eq!((heard.brief()[1].as_str(), heard.outcome.ending), ("functions.a({})", Ending::Called));
     let heard = hear(&agent, user("go"));
     assert_eq!(heard.outcome.guard.unwrap().kind, engine::GuardKind::Loop);
+}
+
+#[test]
+fn a_call_whose_header_is_too_long_to_be_forced_by_a_guard_is_forced_behind_it() {
+    let name = "xyzzy_".repeat(20);
+    let header = format!("<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>");
+    let loops = Script::new()
+        .behind("<|start|>assistant", &format!("<|channel|>analysis<|message|>{}", "again ".repeat(2000)))
+        .behind(ANSWER, "Fine.<|return|>")
+        .behind(&header, "{}<|call|>");
+    let agent = Agent::following(&loops);
+    assert!(agent.vocabulary().encode_with_specials(&header).len() > 64);
+    let mut request = with_tools(user("go"), &[&name]);
+    (request.reasoning_tokens_max, request.tool_choice) = (Some(20), ToolChoice::Required);
+    let heard = hear(&agent, request);
+    assert_eq!(
+        (heard.brief()[1..].join(" "), heard.outcome.ending),
+        (format!("functions.{name}({{}})"), Ending::Called)
+    );
 }
 
 #[test]

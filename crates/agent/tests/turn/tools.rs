@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent::testing::Script;
 use agent::{
@@ -13,7 +14,7 @@ use agent::{
 use harmony::{ToolDescription, ToolNamespace};
 
 use crate::answers::{user, with_tools};
-use crate::stream::hear;
+use crate::stream::{hear, listen};
 
 /// What a fake does.
 #[derive(Clone, Copy)]
@@ -122,23 +123,15 @@ fn a_tool_answers_within_the_turn() {
 
 #[test]
 fn a_tool_that_fails_or_hangs_is_told_to_the_model() {
-    let settings =
-        || Settings { tool_time_max: Duration::from_millis(20), tool_output_bytes_max: 9, ..Settings::default() };
     for (way, output) in [
         (Way::Panic, "Error: the tool failed."),
         (Way::PanicAtOnce, "Error: the tool failed."),
         (Way::Hang, "Error: the tool took too long and was ended."),
         (Way::Long, "éééé\n[1992 bytes left out]"),
     ] {
-        let bytes = if matches!(way, Way::Long) { 9 } else { 1000 };
-        let settings = Settings { tool_output_bytes_max: bytes, ..settings() };
-        let settings =
-            if bytes == 9 { Settings { tool_time_max: Duration::from_secs(60), ..settings } } else { settings };
-        let settings = if matches!(way, Way::Hang) {
-            settings
-        } else {
-            Settings { tool_time_max: Duration::from_secs(60), ..settings }
-        };
+        let tool_time_max = Duration::from_millis(if matches!(way, Way::Hang) { 20 } else { 60_000 });
+        let tool_output_bytes_max = if matches!(way, Way::Long) { 9 } else { 1000 };
+        let settings = Settings { tool_time_max, tool_output_bytes_max, ..Settings::default() };
         let agent = Agent::following_with(&script(output), settings, 4096);
         let heard = hear(&agent, with_fake(user("go"), way));
         assert_eq!(heard.outputs[0].1, output);
@@ -161,6 +154,19 @@ fn calls_of_built_in_tools_are_counted() {
     assert_eq!(heard.outputs.len(), 2);
     let none = TurnRequest { tool_calls_max: Some(0), ..limited };
     assert_eq!(hear(&agent(Settings::default()), none).brief(), ["Done."]);
+}
+
+#[test]
+fn the_budget_of_thoughts_is_one_for_the_whole_turn() {
+    let thought = format!("<|channel|>analysis<|message|>{}", "again ".repeat(200));
+    let script = Script::new()
+        .behind("<|start|>assistant", &format!("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant{CALL}"))
+        .answer("said hello", &thought)
+        .behind("<|channel|>final<|message|>", "Done.<|return|>");
+    let request = TurnRequest { reasoning_tokens_max: Some(20), ..with_fake(user("go"), Way::Echo) };
+    let heard = hear(&Agent::following(&script), request);
+    assert_eq!((heard.brief()[0].as_str(), heard.brief()[3].as_str()), ("~Hm.", "Done."));
+    assert_eq!(heard.outcome.usage.reasoning_tokens, 20);
 }
 
 #[test]
@@ -197,4 +203,62 @@ fn a_turn_that_waits_for_a_tool_can_be_cancelled() {
     cancelling.join().unwrap();
     let [TurnEvent::Finished(outcome)] = &rest[..] else { panic!("{rest:?}") };
     assert_eq!(outcome.ending, Ending::Cancelled);
+}
+
+/// The fake, but does what a test wants.
+struct Does<F>(F);
+
+impl<F: Fn(ToolContext) -> ToolFuture + Send + Sync> BuiltIn for Does<F> {
+    fn recipients(&self) -> Vec<ToolName> {
+        Fake(Way::Echo).recipients()
+    }
+
+    fn declaration(&self) -> Declaration {
+        Fake(Way::Echo).declaration()
+    }
+
+    fn call(&self, _input: ToolInput, context: ToolContext) -> ToolFuture {
+        (self.0)(context)
+    }
+}
+
+#[test]
+fn a_tool_is_told_the_turns_deadline_and_that_it_was_cancelled() {
+    let settings = Settings { tool_time_max: Duration::from_secs(3600), ..Settings::default() };
+    let agent = Agent::following_with(&script("never"), settings, 4096);
+    let deadline = Instant::now() + Duration::from_secs(600);
+    let (line, contexts) = channel();
+    let tells = Does(move |context| -> ToolFuture {
+        line.send(context).unwrap();
+        let held = line.clone();
+        Box::pin(async move {
+            let _held = held;
+            Never.await
+        })
+    });
+    let built_in: Vec<Arc<dyn BuiltIn>> = vec![Arc::new(tells)];
+    let request = TurnRequest { built_in, deadline: Some(deadline), tenant: b"me".to_vec(), ..user("go") };
+    let mut turn = agent.begin(request).unwrap();
+    assert!(turn.by_ref().any(|event| matches!(event, TurnEvent::ToolBegan { .. })));
+    let context = contexts.recv().unwrap();
+    assert_eq!((context.deadline, &context.tenant[..], context.is_cancelled()), (deadline, &b"me"[..], false));
+    drop(turn);
+    assert!(context.is_cancelled());
+    // The line is dead when the tool and the request are dropped.
+    assert_eq!(contexts.recv_timeout(Duration::from_secs(120)).err(), Some(RecvTimeoutError::Disconnected));
+}
+
+#[test]
+fn a_turn_that_cannot_go_on_fails_and_says_why() {
+    let agent = Agent::following(&script("said hello"));
+    let engine = Arc::clone(agent.engine());
+    let drains = Does(move |_| -> ToolFuture {
+        engine.drain();
+        Box::pin(async { ToolOutput { text: "said hello".into() } })
+    });
+    let request = TurnRequest { built_in: vec![Arc::new(drains)], ..user("go") };
+    let mut turn = agent.begin(request).unwrap();
+    let heard = listen(&mut turn);
+    assert_eq!((heard.brief().len(), heard.outputs.len(), heard.outcome.ending), (2, 1, Ending::Failed));
+    assert!(matches!(turn.failure(), Some(engine::Error::Draining)));
 }

@@ -92,30 +92,19 @@ impl DiskStore {
 
     /// Whether a record is there; reading it may still find it damaged. It does not count as a use.
     pub fn contains(&self, key: &Key, kind: u8) -> bool {
-        let name = Name { key: *key, kind };
-        match fs::metadata(self.folder.record(&name)) {
-            Ok(metadata) if metadata.is_file() => {
-                let (bytes, stamp_ns) = folder::size(&metadata);
-                held(&self.index).learn(name, bytes, stamp_ns);
-                true
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                held(&self.index).forget(&name);
-                false
-            }
-            Ok(_) | Err(_) => false,
-        }
+        self.look_for(&Name { key: *key, kind }).is_some()
     }
 
     /// Makes a record the one that was used last; whether it is there.
     pub fn touch(&self, key: &Key, kind: u8) -> bool {
-        let is_there = self.contains(key, kind);
         let name = Name { key: *key, kind };
-        if is_there && let Ok(file) = File::open(self.folder.record(&name)) {
-            let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        let bytes = self.look_for(&name);
+        if let Some(bytes) = bytes
+            && let Ok(file) = File::open(self.folder.record(&name))
+        {
             self.stamp(&name, bytes, &file);
         }
-        is_there
+        bytes.is_some()
     }
 
     /// The payload that was written under this key and kind, or nothing. A record that is damaged in any byte is removed;
@@ -181,6 +170,22 @@ impl DiskStore {
 
     pub(super) fn count_dropped(&self) {
         held(&self.counts).dropped += 1;
+    }
+
+    /// Bytes of a record's file, if it is there; the index learns what is found.
+    fn look_for(&self, name: &Name) -> Option<u64> {
+        match fs::metadata(self.folder.record(name)) {
+            Ok(metadata) if metadata.is_file() => {
+                let (bytes, stamp_ns) = folder::size(&metadata);
+                held(&self.index).learn(*name, bytes, stamp_ns);
+                Some(bytes)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                held(&self.index).forget(name);
+                None
+            }
+            Ok(_) | Err(_) => None,
+        }
     }
 
     fn read_file(&self, path: &Path, name: &Name) -> io::Result<Option<Vec<u8>>> {

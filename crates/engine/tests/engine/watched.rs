@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use engine::{Drafts, Engine, Event, Finish, Generation, Job, Limits};
-use model::{AttentionKind, Error, Model, ModelConfig, PageId, Rope, Scripted, SequenceId, Span, Wanted};
+use model::{Error, Model, ModelConfig, PageId, Scripted, SequenceId, Span, Wanted};
 
 /// Ids below this exist.
 pub(crate) const VOCABULARY: usize = 32;
@@ -73,22 +73,7 @@ pub(crate) fn watched(script: &[u32], limits: Limits, context_length: usize, bef
 
 /// The shape of a model that computes nothing.
 pub(crate) fn config(context_length: usize) -> ModelConfig {
-    ModelConfig {
-        vocabulary_size: VOCABULARY,
-        hidden_size: 2,
-        intermediate_size: 2,
-        layers: vec![AttentionKind::Full],
-        heads: 1,
-        kv_heads: 1,
-        head_dim: 2,
-        experts: 1,
-        experts_per_token: 1,
-        sliding_window: 1,
-        swiglu_limit: 7.0,
-        rms_norm_epsilon: 1e-5,
-        rope: Rope { theta: 10_000.0, yarn: None },
-        context_length,
-    }
+    Scripted::shape(VOCABULARY, context_length)
 }
 
 /// Holds the model at every step until the test lets it go on.

@@ -9,16 +9,14 @@ const DEPTH_MAX: usize = 48;
 
 /// A resolved schema has at most so many subschemas: references can multiply without being cyclic.
 const SCHEMAS_MAX: usize = 4096;
+
 /// Bytes of what references bring in; what is beyond is `any`. Prompts are shorter by far.
 const COPIED_BYTES_MAX: usize = 4 << 20;
 
 /// The schema without references, `anyOf`, `allOf` and `const`, as far as they can be put otherwise.
 pub(super) fn resolve(schema: &Value) -> Value {
-    Resolver { root: schema, schemas_left: SCHEMAS_MAX, bytes_left: COPIED_BYTES_MAX }.resolve(
-        schema,
-        &mut Vec::new(),
-        0,
-    )
+    let mut resolver = Resolver { root: schema, schemas_left: SCHEMAS_MAX, bytes_left: COPIED_BYTES_MAX };
+    resolver.resolve(schema, &mut Vec::new(), 0)
 }
 
 struct Resolver<'a> {

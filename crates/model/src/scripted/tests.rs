@@ -1,28 +1,11 @@
 //! The stand-in says and refuses what it should.
 
 use super::*;
-use crate::config::{AttentionKind, Rope};
 
 const VOCABULARY: usize = 8;
 
 fn scripted(script: &[u32]) -> Scripted {
-    let config = ModelConfig {
-        vocabulary_size: VOCABULARY,
-        hidden_size: 2,
-        intermediate_size: 2,
-        layers: vec![AttentionKind::Full],
-        heads: 1,
-        kv_heads: 1,
-        head_dim: 2,
-        experts: 1,
-        experts_per_token: 1,
-        sliding_window: 1,
-        swiglu_limit: 7.0,
-        rms_norm_epsilon: 1e-5,
-        rope: Rope { theta: 10_000.0, yarn: None },
-        context_length: 6,
-    };
-    Scripted::new(config, script.to_vec())
+    Scripted::new(Scripted::shape(VOCABULARY, 6), script.to_vec())
 }
 
 /// The greatest logit of every row.
@@ -70,8 +53,7 @@ fn what_is_refused_changes_nothing() {
 
 #[test]
 fn a_rule_sees_all_the_tokens_before() {
-    let config = scripted(&[0]).config.clone();
-    let mut model = Scripted::following(config, |ids| ids.iter().sum()).with_blocks_of(2);
+    let mut model = Scripted::following(Scripted::shape(VOCABULARY, 6), |ids| ids.iter().sum()).with_blocks_of(2);
     let one = model.open_sequence();
     let mut logits = Vec::new();
     model.forward(&[Span { sequence: one, ids: &[1, 2, 3], wanted: Wanted::All }], &mut logits).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use agent::RawRequest;
-use engine::{Drafts, Priority, Sampling};
+use engine::{Job, Priority, Sampling};
 use harmony::Vocabulary;
 
 use crate::app::App;
@@ -66,10 +66,8 @@ pub(crate) fn request(
     let Wanted { tokens_max, stop, stop_ids, ignore_ends, logprobs, prompt_logprobs, priority, cache_salt } = wanted;
     let own = if *ignore_ends { &[] } else { app.agent().stop_ids() };
     let top_logprobs = logprobs.unwrap_or(0);
-    RawRequest {
-        ids,
+    let job = Job {
         sampling,
-        stop: stop.to_vec(),
         stop_ids: own.iter().chain(*stop_ids).copied().collect(),
         tokens_max: Some(*tokens_max),
         top_logprobs,
@@ -77,7 +75,7 @@ pub(crate) fn request(
         priority: *priority,
         deadline: app.settings().request_timeout.map(|time| Instant::now() + time),
         tenant: tenant(caller, *cache_salt),
-        cached: true,
-        drafts: Drafts::default(),
-    }
+        ..Job::new(ids)
+    };
+    RawRequest { job, stop: stop.to_vec() }
 }
