@@ -99,8 +99,7 @@ impl Follower {
         }
         let last = found.stored.last_event.filter(|event| event["sequence_number"].as_i64() > Some(self.after));
         if let Some(event) = last {
-            let kind = event["type"].as_str().unwrap_or_default();
-            self.pen.write(sse::named(kind, &event.to_string())).await;
+            self.pen.write(sse::event(&event)).await;
         }
         Ok(true)
     }
