@@ -93,7 +93,7 @@ impl Answer {
                     pen.write(sse::unnamed(&last)).await;
                 }
             }
-            Err(error) => pen.write(sse::unnamed(&self.projection.fail(&error))).await,
+            Err(error) => pen.write(sse::unnamed(self.projection.fail(&error))).await,
         }
         pen.write(sse::unnamed("[DONE]")).await;
     }

@@ -81,12 +81,12 @@ async fn write<S: Source<Event = RawEvent>>(
         match sources.next().await {
             Ok(Some((index, event))) => {
                 if projections[index].push(&event) {
-                    pen.write(sse::unnamed(&projections[index].object())).await;
+                    pen.write(sse::unnamed(projections[index].object())).await;
                 }
             }
             Ok(None) => break,
             Err(error) => {
-                pen.write(sse::unnamed(&error.body())).await;
+                pen.write(sse::unnamed(error.body())).await;
                 break;
             }
         }
