@@ -45,7 +45,7 @@ fn instructions_tools_and_the_form_of_the_answer_stand_in_the_developer_message(
     let mut request = with_tools(user("hi"), &["add"]);
     request.instructions = Some("Be <|start|>brief.".into());
     request.date = Some("2026-01-02".into());
-    let grammar = CustomFormat::Grammar { syntax: "lark".into(), definition: "start: /a/".into() };
+    let grammar = CustomFormat::Grammar(agent::TextGrammar::Lark("start: /a/".into()));
     let custom = |namespace: &str, format| Tool {
         name: ToolName { namespace: namespace.into(), name: "patch".into() },
         description: "Patches.".into(),
