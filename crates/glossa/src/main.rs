@@ -8,6 +8,7 @@ mod arguments;
 mod bench;
 mod config;
 mod console;
+mod date;
 mod error;
 mod figures;
 mod guards;

@@ -85,12 +85,17 @@ pub(crate) fn has_pack(model: &Path, precision: Precision) -> bool {
     beside(model, precision).exists()
 }
 
-/// Where the packed weights of a model lie: in its folder, or beside its file.
+/// Where the packed weights of a model lie.
 pub(crate) fn beside(model: &Path, precision: Precision) -> PathBuf {
     let name = match precision {
         Precision::Exact | Precision::Default => "glossa-published.pack",
         Precision::DenseEight => "glossa-q8.pack",
     };
+    beside_model(model, name)
+}
+
+/// Where a file of ours about a model lies: in its folder, or beside its file.
+pub(crate) fn beside_model(model: &Path, name: &str) -> PathBuf {
     if model.is_dir() {
         return model.join(name);
     }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::{Effort, RunArguments, SamplingArguments};
 use crate::console::{Progress, json_line, say, terminator};
+use crate::date;
 use crate::error::Error;
 use crate::figures::{figures, reason_code};
 use crate::guards;
@@ -120,22 +121,12 @@ fn render(arguments: &RunArguments, vocabulary: &Vocabulary, prompt: String) -> 
 
 /// The date line of the system message: today's (UTC), a given one, or none.
 fn date(option: &str) -> Result<Option<String>, Error> {
-    let wrong = || Error::Option { name: "date", found: option.into(), expected: "YYYY-MM-DD, today or none".into() };
-    match option {
-        "none" => Ok(None),
-        "today" => Ok(Some(time::OffsetDateTime::now_utc().date().to_string())),
-        given => {
-            let parts: Vec<&str> = given.split('-').collect();
-            let [year, month, day] = parts.as_slice() else { return Err(wrong()) };
-            let digits = given.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-            let lengths = [year.len(), month.len(), day.len()] == [4, 2, 2] && digits;
-            let month: u8 = month.parse().map_err(|_| wrong())?;
-            let month = time::Month::try_from(month).map_err(|_| wrong())?;
-            let (year, day) = (year.parse().map_err(|_| wrong())?, day.parse().map_err(|_| wrong())?);
-            let date = time::Date::from_calendar_date(year, month, day).map_err(|_| wrong())?;
-            if lengths { Ok(Some(date.to_string())) } else { Err(wrong()) }
-        }
-    }
+    let date = date::date(option).ok_or_else(|| Error::Option {
+        name: "date",
+        found: option.into(),
+        expected: "YYYY-MM-DD, today or none".into(),
+    })?;
+    Ok(date.told())
 }
 
 fn context_tokens(asked: Option<usize>, most: usize) -> Result<usize, Error> {

@@ -13,6 +13,7 @@ use model::{Checkpoint, Device, Model, Precision, Span, Wanted};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::loading;
 use crate::packs;
 use crate::shipped::Named;
 
@@ -148,10 +149,7 @@ fn judge(model: &str, device: Device, deviation: f64, tolerance: f64) -> Result<
     if deviation <= tolerance {
         return Ok(());
     }
-    let isa = match device {
-        Device::Reference => "reference",
-        Device::Cpu { isa, .. } => isa.name(),
-    };
+    let isa = loading::isa_name(device);
     Err(Error::SelfTest { model: model.to_owned(), isa, deviation: 100.0 * deviation, tolerance: 100.0 * tolerance })
 }
 

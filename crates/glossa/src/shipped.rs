@@ -11,7 +11,8 @@ use crate::loading;
 /// How messages name the model inside the program.
 const NAME: &str = "the built-in tiny model";
 const CONFIG: &[u8] = include_bytes!("../../../models/glossa-tiny/config.json");
-const WEIGHTS: &[u8] = include_bytes!("../../../models/glossa-tiny/model.safetensors");
+/// The weights of the model inside the program, as its file has them.
+pub(crate) const WEIGHTS: &[u8] = include_bytes!("../../../models/glossa-tiny/model.safetensors");
 const TOKENIZER: &[u8] = include_bytes!("../../../models/glossa-tiny/tokenizer.json");
 
 /// A model to be opened.

@@ -66,7 +66,7 @@ impl App {
     }
 
     /// Prepares what requests rely on (the sealing key, which other replicas share) and starts what runs without them: background
-    /// responses and the removal of what has expired. To be called before the first request is served.
+    /// responses, batches and the removal of what has expired. To be called before the first request is served.
     ///
     /// # Errors
     /// Where the store fails.
@@ -157,10 +157,15 @@ impl std::fmt::Debug for App {
 
 #[cfg(test)]
 impl App {
-    /// A server over a model that answers nothing and a store in memory.
-    pub(crate) async fn idle() -> Self {
+    /// A server over this agent and a store in memory.
+    pub(crate) async fn over(agent: Agent, settings: Settings, keys: Option<Keys>) -> Self {
         let store = Store::open("sqlite::memory:", store::Settings::default()).await.expect("memory can be opened");
+        Self::new(Parts { agent, store, models: vec!["tiny".to_owned()], settings, keys })
+    }
+
+    /// A server over a model that answers nothing.
+    pub(crate) async fn idle() -> Self {
         let agent = Agent::scripted("<|channel|>final<|message|><|return|>");
-        Self::new(Parts { agent, store, models: vec!["tiny".to_owned()], settings: Settings::default(), keys: None })
+        Self::over(agent, Settings::default(), None).await
     }
 }

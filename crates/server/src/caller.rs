@@ -9,11 +9,9 @@ use std::convert::Infallible;
 pub(crate) struct Caller {
     /// The owner's name; several keys may share one.
     pub(crate) owner: String,
-    /// What the owner may do.
-    pub(crate) role: Role,
 }
 
-/// What a caller may do.
+/// What a key lets its owner do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Use the model.
@@ -25,7 +23,7 @@ pub(crate) enum Role {
 impl Caller {
     /// The caller of a server that asks for no keys.
     pub(crate) fn anyone() -> Self {
-        Self { owner: "default".to_owned(), role: Role::Admin }
+        Self { owner: "default".to_owned() }
     }
 
     /// Separates this owner's prefixes from others'.

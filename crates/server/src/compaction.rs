@@ -152,3 +152,32 @@ fn letters(content: &Value) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_of_what_users_said_is_kept_and_the_rest_is_in_the_note() {
+        let app = App::idle().await;
+        let item = |role: &str, text: &str| HistoryItem {
+            value: json!({ "type": "message", "role": role, "content": [{ "type": "input_text", "text": text }] }),
+            tokens: None,
+        };
+        let said: Vec<String> = ('a'..='g').map(|letter| letter.to_string().repeat(MESSAGE_LETTERS_MAX)).collect();
+        let mut history: Vec<HistoryItem> = said.iter().map(|text| item("user", text)).collect();
+        history.insert(6, item("assistant", "an answer"));
+        history.push(item("assistant", "the last answer"));
+        let kept = shorten(&app, &history, " a note ");
+        let texts: Vec<&str> = kept.iter().map(|item| item.value["content"][0]["text"].as_str().unwrap()).collect();
+        let note = "Note on the conversation before this point, which was shortened:\n\na note";
+        // As many as are allowed before the note, and behind it what was asked last.
+        assert_eq!(texts, [&*said[1], &*said[2], &*said[3], &*said[4], &*said[5], note, &*said[6]]);
+    }
+
+    #[test]
+    fn what_is_too_long_loses_its_middle() {
+        assert_eq!(cut("äbcdefgh", 8), "äbcdefgh");
+        assert_eq!(cut("äbcdefghi", 4), "äb\n[5 letters left out]\nhi");
+    }
+}

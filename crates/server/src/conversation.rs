@@ -185,7 +185,7 @@ pub(crate) async fn release(app: &App, owner: &str, conversation: &str, response
     if let Err(error) = given.await {
         tracing::warn!(
             conversation,
-            message = error.message,
+            reason = error.message,
             "a conversation could not be given back; its claim runs out"
         );
     }
@@ -240,12 +240,8 @@ pub(crate) async fn items(app: &App, owner: &str, id: &str) -> Result<Vec<Histor
     let mut after = None;
     loop {
         let page = Page { after, limit: PAGE_MAX, order: Order::Asc };
-        let listed = match app.store().items(KIND, owner, id, page).await {
-            Err(store::Error::Missing { .. } | store::Error::Invalid { .. } | store::Error::TooMuch { .. }) => {
-                return Err(ApiError::not_found("conversation", id));
-            }
-            listed => listed?,
-        };
+        let listed = found(app.store().items(KIND, owner, id, page).await.map(Some))?;
+        let listed = listed.ok_or_else(|| ApiError::not_found("conversation", id))?;
         after = listed.items.last().map(|item| item.id.clone());
         for item in listed.items {
             items.push(read(&item)?);

@@ -4,6 +4,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::json_body::JsonBody;
+
 /// A refused or failed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
@@ -25,6 +27,17 @@ impl ApiError {
     /// The request is at fault, at this path.
     pub(crate) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { param: Some(param.into()), ..Self::bad_request("invalid_value", message) }
+    }
+
+    /// What is needed at this path is not there.
+    pub(crate) fn missing(path: &str) -> Self {
+        let code = Some("missing_required_parameter");
+        Self { code, ..Self::invalid(path, format!("{path} is missing; it is required")) }
+    }
+
+    /// Nobody has asked for what stands at this path.
+    pub(crate) fn unknown_parameter(path: impl Into<String>, message: String) -> Self {
+        Self { code: Some("unknown_parameter"), ..Self::invalid(path, message) }
     }
 
     /// The request is at fault as a whole.
@@ -102,15 +115,22 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let body = self.body().to_string();
-        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+impl ApiError {
+    /// The response that tells this in an envelope. What stands before the routes finds the error in its extensions.
+    pub(crate) fn told(self, envelope: Value) -> Response {
+        let mut response = (self.status, JsonBody(envelope)).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let envelope = self.body();
+        self.told(envelope)
     }
 }
 

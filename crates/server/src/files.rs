@@ -164,37 +164,65 @@ impl Pieces {
 /// Reads a file line by line, however its pieces fall.
 pub(crate) struct Lines {
     pieces: Pieces,
-    rest: Vec<u8>,
+    /// What was read, and how much of it was given.
+    read: Vec<u8>,
+    given: usize,
     is_over: bool,
 }
 
 impl Lines {
     pub(crate) fn new(pieces: Pieces) -> Self {
-        Self { pieces, rest: Vec::new(), is_over: false }
+        Self { pieces, read: Vec::new(), given: 0, is_over: false }
     }
 
     /// The next line, without its end; nothing behind the last one. A line longer than `most` bytes is an error.
     pub(crate) async fn next(&mut self, most: usize) -> Result<Option<Vec<u8>>, ApiError> {
-        let mut searched = 0;
+        let mut searched = self.given;
         loop {
-            if let Some(at) = self.rest[searched..].iter().position(|&byte| byte == b'\n') {
-                let tail = self.rest.split_off(searched + at + 1);
-                let mut line = std::mem::replace(&mut self.rest, tail);
-                line.pop();
+            if let Some(at) = self.read[searched..].iter().position(|&byte| byte == b'\n') {
+                let line = self.read[self.given..searched + at].to_vec();
+                self.given = searched + at + 1;
                 return Ok(Some(line));
             }
-            searched = self.rest.len();
+            // Once for each piece: a piece may have thousands of lines.
+            self.read.drain(..std::mem::take(&mut self.given));
+            searched = self.read.len();
             if searched > most {
                 let message = format!("a line has more than {most} bytes; make requests smaller");
                 return Err(ApiError::bad_request("line_too_long", message));
             }
             if self.is_over {
-                return Ok(Some(std::mem::take(&mut self.rest)).filter(|line| !line.is_empty()));
+                return Ok(Some(std::mem::take(&mut self.read)).filter(|line| !line.is_empty()));
             }
             match self.pieces.next().await? {
-                Some(piece) => self.rest.extend_from_slice(&piece),
+                Some(piece) => self.read.extend_from_slice(&piece),
                 None => self.is_over = true,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_are_whole_however_pieces_fall() {
+        let app = App::idle().await;
+        let mut draft = Draft::begin(&app, "anna").await.unwrap();
+        let long = "x".repeat(PIECE_BYTES - 3);
+        draft.write(format!("a\n\nb\n{long}y\nc\nlast").as_bytes()).await.unwrap();
+        let (id, _) = draft.finish("a".to_owned(), "batch", None).await.unwrap();
+        let lines = || Lines::new(Pieces::new(app.clone(), "anna".to_owned(), id.clone()));
+        let mut all = lines();
+        for expected in ["a", "", "b", &format!("{long}y"), "c", "last"] {
+            assert_eq!(all.next(PIECE_BYTES).await.unwrap().as_deref(), Some(expected.as_bytes()));
+        }
+        assert_eq!((all.next(10).await.unwrap(), all.next(10).await.unwrap()), (None, None));
+        let mut short = lines();
+        for _ in 0..3 {
+            assert!(short.next(10).await.unwrap().is_some());
+        }
+        assert_eq!(short.next(10).await.unwrap_err().code, Some("line_too_long"));
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn stream(app: &App, owner: &str, id: &str, after: i64, obfuscate: Op
     live_body::answer(app.settings().keep_alive, sse::comment("still here"), move |pen| async move {
         let follower = Follower { app, owner, id, after, obfuscate, pen };
         if let Err(error) = follower.run().await {
-            tracing::warn!(message = error.message, "the stream of a stored response broke off; it can be resumed");
+            tracing::warn!(reason = error.message, "the stream of a stored response broke off; it can be resumed");
         }
     })
 }
@@ -99,8 +99,7 @@ impl Follower {
         }
         let last = found.stored.last_event.filter(|event| event["sequence_number"].as_i64() > Some(self.after));
         if let Some(event) = last {
-            let kind = event["type"].as_str().unwrap_or_default();
-            self.pen.write(sse::named(kind, &event.to_string())).await;
+            self.pen.write(sse::event(&event)).await;
         }
         Ok(true)
     }

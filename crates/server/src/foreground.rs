@@ -125,15 +125,12 @@ impl Foreground {
     /// Keeps the response before its end is told: the client may go on at once.
     async fn keep(&mut self, mut events: Vec<Value>) -> Vec<Value> {
         let Self { app, caller, create, input, projection, .. } = self;
-        let call_ids = projection.call_ids();
-        if !call_ids.is_empty() {
-            thoughts::keep(app, caller, &call_ids, projection.output()).await;
-        }
+        thoughts::keep(app, caller, &projection.call_ids(), projection.output()).await;
         let finished = Finished {
             response: projection.response(),
-            source: create.source.clone(),
-            input: input.clone(),
-            output: projection.output().to_vec(),
+            source: &create.source,
+            input,
+            output: projection.output(),
             store: create.store,
         };
         if let Err(error) = history::keep(app, caller, finished).await {

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -40,8 +40,9 @@ pub(crate) async fn front(State(app): State<App>, mut request: Request, next: Ne
     }
     let record = Arc::new(record(&app, &request));
     let is_anthropic = access::is_anthropic(request.uri().path());
-    let running = (access::of(request.uri().path()) != Access::Open).then(|| app.life().begin());
-    let admitted = admit(&app, &mut request, &record);
+    let access = access::of(request.uri().path());
+    let running = (access != Access::Open).then(|| app.life().begin());
+    let admitted = admit(&app, access, &mut request, &record);
     let (allowance, outcome) = match admitted {
         Ok(allowance) => {
             let answering = CURRENT.scope(Arc::clone(&record), next.run(request));
@@ -55,7 +56,7 @@ pub(crate) async fn front(State(app): State<App>, mut request: Request, next: Ne
     };
     let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
     if is_anthropic && let Some(error) = response.extensions().get::<ApiError>() {
-        response = anthropic(&error.clone(), &record);
+        response = anthropic(error.clone(), &record);
     }
     record.answered(response.status(), response.extensions().get::<ApiError>());
     let headers = response.headers_mut();
@@ -82,14 +83,12 @@ fn record(app: &App, request: &Request) -> Record {
 
 /// Methods by their names; whatever else a client makes up is one name, since each is a row of the metrics.
 fn method(method: &Method) -> &'static str {
-    let known = [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::OPTIONS, Method::PUT, Method::PATCH];
-    let names = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"];
-    known.iter().zip(names).find(|(known, _)| *known == method).map_or("other", |(_, name)| name)
+    let known = ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"];
+    known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }
 
 /// Lets a request in, or says why not.
-fn admit(app: &App, request: &mut Request, record: &Record) -> Result<Option<Allowance>, ApiError> {
-    let access = access::of(request.uri().path());
+fn admit(app: &App, access: Access, request: &mut Request, record: &Record) -> Result<Option<Allowance>, ApiError> {
     if access == Access::Open {
         return Ok(None);
     }
@@ -106,7 +105,7 @@ fn admit(app: &App, request: &mut Request, record: &Record) -> Result<Option<All
     };
     let (key, usage) = access::key(keys, request.headers())?;
     let (role, limits) = (key.role, key.limits);
-    let caller = Caller { owner: key.owner.clone(), role };
+    let caller = Caller { owner: key.owner.clone() };
     record.belongs_to(key, Arc::clone(&usage));
     if access == Access::Admin {
         return if role == Role::Admin { Ok(None) } else { Err(access::not_admin()) };
@@ -160,19 +159,10 @@ fn draining() -> ApiError {
 }
 
 /// An error in Anthropic's envelope.
-fn anthropic(error: &ApiError, record: &Record) -> Response {
-    let mut body = error.anthropic_body();
-    body["request_id"] = record.id().into();
-    let mut response = (error.status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
-    copy_retry(error, response.headers_mut());
-    response.extensions_mut().insert(error.clone());
-    response
-}
-
-fn copy_retry(error: &ApiError, headers: &mut HeaderMap) {
-    if let Some(seconds) = error.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
+fn anthropic(error: ApiError, record: &Record) -> Response {
+    let mut envelope = error.anthropic_body();
+    envelope["request_id"] = record.id().into();
+    error.told(envelope)
 }
 
 /// Any path that exists, by another method.

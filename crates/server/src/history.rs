@@ -37,16 +37,16 @@ pub(crate) enum Source {
 }
 
 /// A response that has ended and is to be kept.
-#[derive(Clone, Debug)]
-pub(crate) struct Finished {
+#[derive(Debug)]
+pub(crate) struct Finished<'a> {
     /// The response object as the client got it, `output` included.
     pub(crate) response: Value,
     /// What it continues.
-    pub(crate) source: Source,
+    pub(crate) source: &'a Source,
     /// The request's own input as items with ids, without the history.
-    pub(crate) input: Vec<HistoryItem>,
+    pub(crate) input: &'a [HistoryItem],
     /// What the model said; the same items as the response's `output`.
-    pub(crate) output: Vec<HistoryItem>,
+    pub(crate) output: &'a [HistoryItem],
     /// Whether the response itself is kept (`store`); a conversation takes up its items in any case.
     pub(crate) store: bool,
 }
@@ -102,20 +102,20 @@ fn about_conversation(error: ApiError) -> ApiError {
 ///
 /// # Errors
 /// Where the store fails or is full.
-pub(crate) async fn keep(app: &App, caller: &Caller, finished: Finished) -> Result<(), ApiError> {
+pub(crate) async fn keep(app: &App, caller: &Caller, finished: Finished<'_>) -> Result<(), ApiError> {
     let Finished { response, source, input, output, store } = finished;
-    let items = input.iter().chain(&output).cloned().collect();
-    join(app, caller, &source, &response, items).await?;
+    join(app, caller, source, &response, [input, output]).await?;
     if !store {
         return Ok(());
     }
-    let output_tokens = output.into_iter().map(|item| item.tokens).collect();
+    let output_tokens = output.iter().map(|item| item.tokens.clone()).collect();
+    let (source, input) = (source.clone(), input.to_vec());
     let stored = Stored { response, source, input, output_tokens, pending: None, last_event: None };
     stored.put(app, &caller.owner, None).await
 }
 
-/// Adds a response's items to its conversation, if it has one and was not cancelled and did not fail, and gives the conversation
-/// back: before the client learns of the end, since it may go on at once.
+/// Adds a response's items, input and output, to its conversation, if it has one and was not cancelled and did not fail, and gives
+/// the conversation back: before the client learns of the end, since it may go on at once.
 ///
 /// # Errors
 /// Where the store fails or is full.
@@ -124,11 +124,11 @@ pub(crate) async fn join(
     caller: &Caller,
     source: &Source,
     response: &Value,
-    items: Vec<HistoryItem>,
+    items: [&[HistoryItem]; 2],
 ) -> Result<(), ApiError> {
     let Source::Conversation(id) = source else { return Ok(()) };
     if matches!(response["status"].as_str(), Some("completed" | "incomplete")) {
-        conversation::append(app, &caller.owner, id, items).await?;
+        conversation::append(app, &caller.owner, id, items.concat()).await?;
     }
     conversation::release(app, &caller.owner, id, response["id"].as_str().unwrap_or_default()).await;
     Ok(())

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::random;
 
 /// Letters of a name.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -14,14 +15,14 @@ const LETTERS: usize = 32;
 pub(crate) struct Ids(Origin);
 
 enum Origin {
-    Random(SystemRandom),
+    Random,
     /// A key, and how often it was used.
     Derived(hmac::Key, AtomicU64),
 }
 
 impl Default for Ids {
     fn default() -> Self {
-        Self(Origin::Random(SystemRandom::new()))
+        Self(Origin::Random)
     }
 }
 
@@ -46,15 +47,13 @@ impl Ids {
     }
 
     fn bytes(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
         match &self.0 {
-            Origin::Random(random) => random.fill(&mut bytes).expect("the system gives random bytes"),
+            Origin::Random => random::bytes(),
             Origin::Derived(key, used) => {
                 let number = used.fetch_add(1, Ordering::Relaxed);
-                bytes.copy_from_slice(hmac::sign(key, &number.to_le_bytes()).as_ref());
+                hmac::sign(key, &number.to_le_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
             }
         }
-        bytes
     }
 }
 

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ring::digest::{SHA256, digest};
-use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::caller::Role;
 use crate::listener::ServeError;
+use crate::{hexadecimal, random};
 pub(crate) use usage::{Allowance, Refusal, Usage};
 
 /// SHA-256 of a key.
@@ -76,9 +76,7 @@ impl Keys {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn add_new(path: &Path, owner: &str, is_admin: bool, limits: KeyLimits) -> Result<String, ServeError> {
-        let mut random = [0; 24];
-        SystemRandom::new().fill(&mut random).expect("the system gives random bytes");
-        let text = format!("gl-{}", hexadecimal(&random));
+        let text = format!("gl-{}", hexadecimal::write(&random::bytes::<24>()));
         let role = if is_admin { Role::Admin } else { Role::User };
         file::append(path, &Key { hash: hash(&text), owner: owner.to_owned(), role, limits })?;
         Ok(text)
@@ -99,8 +97,9 @@ impl Keys {
 
     /// The key of this name, as [`Key::name`] gave it, and what it has used; nothing if it was taken back since.
     pub(crate) fn named(&self, name: &str) -> Option<(Key, Arc<Usage>)> {
+        let hash: Hash = hexadecimal::read(name)?;
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let found = known.iter().find(|key| key.name() == name).cloned();
+        let found = known.iter().find(|key| key.hash == hash).cloned();
         drop(known);
         found.map(|key| self.with_usage(key))
     }
@@ -115,16 +114,12 @@ impl Keys {
 impl Key {
     /// What it is called where it must not be told itself: its hash, as digits.
     pub(crate) fn name(&self) -> String {
-        hexadecimal(&self.hash)
+        hexadecimal::write(&self.hash)
     }
 }
 
 fn hash(text: &str) -> Hash {
     digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ mod follow;
 mod foreground;
 mod form_body;
 mod front;
+mod hexadecimal;
 mod history;
 mod ids;
+mod jobs;
 mod json_body;
 mod keys;
 mod lane;
@@ -29,6 +31,7 @@ mod openapi;
 mod project;
 #[cfg(test)]
 mod published_schema;
+mod random;
 mod routes;
 mod seal;
 mod settings;

@@ -56,7 +56,7 @@ pub struct Listen {
     pub drain_time: Duration,
 }
 
-/// Why the server cannot listen.
+/// Why the server cannot begin: its port, certificate, keys or collector of traces.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is taken or not ours.

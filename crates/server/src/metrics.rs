@@ -143,3 +143,47 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_turn_is_in_the_figures_under_all_their_names() {
+        let metrics = Metrics::new(Agent::scripted(""), Life::default(), "tiny");
+        let asked = Instant::now();
+        let after = |seconds| asked + Duration::from_secs(seconds);
+        metrics.turn(&TurnTimes {
+            asked,
+            begun: Some(after(1)),
+            first_token: Some(after(3)),
+            ended: after(11),
+            usage: agent::Usage { input_tokens: 90, cached_tokens: 80, output_tokens: 5, reasoning_tokens: 2 },
+            ending: None,
+            guarded: true,
+        });
+        metrics.request(&Request { route: "/v1/x".to_owned(), method: "POST", status: 200 }, 12.0);
+        let text = metrics.text();
+        for line in [
+            "glossa_tokens_total{kind=\"input\"} 90",
+            "glossa_tokens_total{kind=\"cached\"} 80",
+            "glossa_tokens_total{kind=\"output\"} 5",
+            "glossa_tokens_total{kind=\"reasoning\"} 2",
+            "glossa_queue_seconds_sum 1.0",
+            "glossa_time_to_first_token_seconds_sum 3.0",
+            "vllm:time_to_first_token_seconds_sum 3.0",
+            "glossa_time_per_output_token_seconds_sum 2.0",
+            "vllm:time_per_output_token_seconds_sum 2.0",
+            "glossa_guarded_turns_total 1",
+            "glossa_requests_total{route=\"/v1/x\",method=\"POST\",status=\"200\"} 1",
+            "glossa_request_seconds_sum{route=\"/v1/x\"} 12.0",
+            "glossa_up 1.0",
+            "vllm:num_requests_running{model_name=\"tiny\"} 0.0",
+            "vllm:num_requests_waiting{model_name=\"tiny\"} 0.0",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line} is not in {text}");
+        }
+    }
+}

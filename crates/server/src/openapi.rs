@@ -1,6 +1,8 @@
 //! The API's description, OpenAPI 3.1: endpoints from a table, fields from a file, both held to what there is by tests. It must not know
 //! what endpoints do.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 /// Fields of requests: their schemas, and which request has which.
@@ -105,8 +107,14 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/openapi.json", "Operation", "This document"),
 ];
 
+/// The document as it is sent, made when it is first asked for: anybody may ask, and often.
+pub(crate) fn text() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
+    &TEXT
+}
+
 /// The document.
-pub(crate) fn document() -> Value {
+fn document() -> Value {
     let fields: Value = serde_json::from_str(FIELDS).expect("the file is JSON, as a test says");
     let mut paths = Map::new();
     for endpoint in ENDPOINTS {

@@ -27,18 +27,16 @@ use crate::front;
 
 /// The whole API: every path under `/v1`, and without it for base addresses that lack it; with what stands before it.
 pub fn router(app: App) -> Router {
-    paths()
-        .fallback(unknown)
-        .method_not_allowed_fallback(front::wrong_method)
-        .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))
-        .layer(from_fn_with_state(app.clone(), front::front))
-        .with_state(app)
+    api(app.clone()).layer(from_fn_with_state(app, front::front))
 }
 
 /// The same for callers inside the server: nobody asks them for a key.
 pub(crate) fn api(app: App) -> Router {
-    let limit = DefaultBodyLimit::max(app.settings().body_bytes_max);
-    paths().fallback(unknown).layer(limit).with_state(app)
+    paths()
+        .fallback(unknown)
+        .method_not_allowed_fallback(front::wrong_method)
+        .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))
+        .with_state(app)
 }
 
 fn paths() -> Router<App> {

@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use ring::rand::{SecureRandom, SystemRandom};
 use store::Record;
 
 use crate::app::App;
 use crate::caller::Caller;
+use crate::random;
 use crate::stored::unix_seconds;
 
 /// Bytes of a key.
@@ -39,7 +39,7 @@ pub(crate) async fn prepare(app: &App) -> Result<(), store::Error> {
 
 /// These bytes, sealed for this owner, as base64.
 pub(crate) fn seal(app: &App, caller: &Caller, bytes: &[u8]) -> String {
-    let nonce: [u8; NONCE_LEN] = random();
+    let nonce: [u8; NONCE_LEN] = random::bytes();
     let mut sealed = vec![FORM];
     sealed.extend_from_slice(&nonce);
     let mut content = bytes.to_vec();
@@ -66,7 +66,7 @@ pub(crate) fn open(app: &App, caller: &Caller, sealed: &str) -> Option<Vec<u8>> 
 impl Sealing {
     /// A server that was not prepared has a key for as long as it runs.
     fn key(&self) -> &LessSafeKey {
-        self.0.get_or_init(|| cipher(&random()))
+        self.0.get_or_init(|| cipher(&random::bytes()))
     }
 }
 
@@ -77,7 +77,7 @@ async fn kept_key(app: &App) -> Result<[u8; KEY_BYTES], store::Error> {
         kind: kind.to_owned(),
         owner: owner.to_owned(),
         id: id.to_owned(),
-        body: STANDARD.encode(random::<KEY_BYTES>()),
+        body: STANDARD.encode(random::bytes::<KEY_BYTES>()),
         created: unix_seconds(),
         expires: None,
         version: 1,
@@ -101,22 +101,15 @@ fn cipher(key: &[u8; KEY_BYTES]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, key).expect("the key has the cipher's length"))
 }
 
-fn random<const BYTES: usize>() -> [u8; BYTES] {
-    let mut bytes = [0; BYTES];
-    SystemRandom::new().fill(&mut bytes).expect("the system gives random bytes");
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::caller::Role;
 
     #[tokio::test]
     async fn only_the_same_owner_opens_a_seal_and_only_unchanged() {
         let app = App::idle().await;
         prepare(&app).await.unwrap();
-        let [anna, ben] = ["anna", "ben"].map(|owner| Caller { owner: owner.to_owned(), role: Role::User });
+        let [anna, ben] = ["anna", "ben"].map(|owner| Caller { owner: owner.to_owned() });
         let sealed = seal(&app, &anna, b"a thought");
         assert_eq!(open(&app, &anna, &sealed).as_deref(), Some(&b"a thought"[..]));
         assert_eq!(open(&app, &ben, &sealed), None);

@@ -21,7 +21,7 @@ pub struct Settings {
     pub request_timeout: Option<Duration>,
     /// How long stored objects are kept; `None` keeps them until they are deleted.
     pub stored_for: Option<Duration>,
-    /// Background requests that are computed at once; the others wait.
+    /// Background requests that are computed at once, and lines of a batch; the others wait.
     pub background_workers: usize,
     /// The secret that seals what clients carry for us; `None` makes one and keeps it in the store.
     pub seal_key: Option<[u8; 32]>,

@@ -113,14 +113,13 @@ impl Stored {
     /// Where the store fails or is full.
     pub(crate) async fn put(&self, app: &App, owner: &str, job: Option<NewJob>) -> Result<(), ApiError> {
         let created = unix_seconds();
-        let stored_for = app.settings().stored_for.map(|time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
         let record = Record {
             kind: KIND.to_owned(),
             owner: owner.to_owned(),
             id: self.id().to_owned(),
             body: self.body(),
             created,
-            expires: stored_for.map(|seconds| created.saturating_add(seconds)),
+            expires: expiry(app, created),
             version: 1,
         };
         let attached = store::Attached { job, ..store::Attached::default() };
@@ -139,6 +138,12 @@ impl Stored {
     pub(crate) fn body(&self) -> String {
         serde_json::to_string(self).expect("a response is made of strings and numbers")
     }
+}
+
+/// When what was made then goes, in Unix seconds, by what the operator says.
+pub(crate) fn expiry(app: &App, created: i64) -> Option<i64> {
+    let seconds = app.settings().stored_for.map(|time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+    seconds.map(|seconds| created.saturating_add(seconds))
 }
 
 /// What was asked for, or `None` where nothing can have that name.

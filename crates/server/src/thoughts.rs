@@ -38,6 +38,9 @@ struct Memory {
 
 /// Keeps what a turn said that ended in these calls: its reasoning items and the calls as sampled.
 pub(crate) async fn keep(app: &App, caller: &Caller, call_ids: &[String], items: &[HistoryItem]) {
+    if call_ids.is_empty() {
+        return;
+    }
     let body = serde_json::to_string(items).expect("items are made of strings and numbers");
     let created = unix_seconds();
     for call_id in call_ids {
@@ -66,7 +69,7 @@ pub(crate) async fn find(app: &App, caller: &Caller, call_id: &str) -> Option<Ve
             Ok(record) => record?.body.into(),
             Err(error) => {
                 tracing::warn!(
-                    message = error.message,
+                    reason = error.message,
                     call_id,
                     "thoughts could not be looked up; the turn goes on without"
                 );
@@ -111,8 +114,7 @@ mod tests {
     #[tokio::test]
     async fn thoughts_are_found_by_their_owner_here_and_after_a_restart() {
         let app = App::idle().await;
-        let [anna, ben] =
-            ["anna", "ben"].map(|owner| Caller { owner: owner.to_owned(), role: crate::caller::Role::User });
+        let [anna, ben] = ["anna", "ben"].map(|owner| Caller { owner: owner.to_owned() });
         let items = [HistoryItem { value: serde_json::json!({ "id": "rs_1" }), tokens: Some(vec![1, 2]) }];
         keep(&app, &anna, &["call_1".to_owned(), "call_2".to_owned()], &items).await;
         for _ in 0..2 {

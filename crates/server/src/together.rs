@@ -110,3 +110,52 @@ impl Source for Raw {
         Self::failure(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// Says these endings, each an event, as soon as it is asked.
+    struct Ready(VecDeque<Option<Ending>>);
+
+    impl Source for Ready {
+        type Event = Option<Ending>;
+
+        fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<Self::Event>> {
+            Poll::Ready(self.0.pop_front())
+        }
+
+        fn ending(event: &Self::Event) -> Option<Ending> {
+            *event
+        }
+
+        fn failure(&self) -> Option<&engine::Error> {
+            None
+        }
+    }
+
+    fn together(endings: &[&[Option<Ending>]]) -> Together<Ready> {
+        Together::new(endings.iter().map(|endings| Ready(endings.iter().copied().collect())).collect())
+    }
+
+    #[tokio::test]
+    async fn whoever_always_has_something_to_say_does_not_silence_the_others() {
+        let going_on = [None, None, Some(Ending::Answered)];
+        let mut all = together(&[&going_on, &[], &going_on]);
+        let mut order = Vec::new();
+        while let Some((index, _)) = all.next().await.unwrap() {
+            order.push(index);
+        }
+        assert_eq!(order, [0, 2, 0, 2, 0, 2]);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_lost_ends_all() {
+        for (lost, status) in [(Ending::Failed, 500_u16), (Ending::Cancelled, 503)] {
+            let mut all = together(&[&[Some(lost)], &[None]]);
+            assert_eq!(all.next().await.unwrap_err().status, status);
+        }
+    }
+}

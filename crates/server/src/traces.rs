@@ -7,10 +7,10 @@ mod spans;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use ring::rand::SystemRandom;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::hexadecimal;
 use crate::listener::ServeError;
 use crate::metrics::Metrics;
 use crate::turns::TurnTimes;
@@ -22,7 +22,6 @@ const WAITING_MAX: usize = 1024;
 /// The way to a collector.
 pub(crate) struct Traces {
     queue: mpsc::Sender<Message>,
-    random: SystemRandom,
     metrics: Arc<Metrics>,
 }
 
@@ -57,23 +56,17 @@ pub(crate) struct Parent {
 impl Parent {
     /// Reads `00-TRACE-SPAN-FLAGS`; whatever else it is, is no parent.
     pub(crate) fn parse(header: &str) -> Option<Self> {
+        if header.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return None;
+        }
         let parts: Vec<&str> = header.split('-').collect();
         let [version, trace, span, flags] = parts[..] else { return None };
-        let trace: [u8; 16] = bytes(trace)?;
-        let span: [u8; 8] = bytes(span)?;
-        let [flags] = bytes(flags)?;
+        let trace: [u8; 16] = hexadecimal::read(trace)?;
+        let span: [u8; 8] = hexadecimal::read(span)?;
+        let [flags] = hexadecimal::read(flags)?;
         let is_sound = version == "00" && trace != [0; 16] && span != [0; 8];
         is_sound.then_some(Self { trace, span, is_sampled: flags & 1 == 1 })
     }
-}
-
-fn bytes<const COUNT: usize>(text: &str) -> Option<[u8; COUNT]> {
-    let is_plain = text.len() == 2 * COUNT && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-    let mut bytes = [0; COUNT];
-    for (index, byte) in bytes.iter_mut().enumerate().filter(|_| is_plain) {
-        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
-    }
-    is_plain.then_some(bytes)
 }
 
 impl Traces {
@@ -82,7 +75,7 @@ impl Traces {
         let collector = Collector::new(endpoint)?;
         let (queue, messages) = mpsc::channel(WAITING_MAX);
         tokio::spawn(collector.run(messages, Arc::clone(&metrics)));
-        Ok(Self { queue, random: SystemRandom::new(), metrics })
+        Ok(Self { queue, metrics })
     }
 
     /// Queues the spans of a request; never waits.
@@ -90,7 +83,7 @@ impl Traces {
         if trace.parent.is_some_and(|parent| !parent.is_sampled) {
             return;
         }
-        let spans = spans::of(trace, turns, model, &self.random);
+        let spans = spans::of(trace, turns, model);
         let count = spans.len() as u64;
         if self.queue.try_send(Message::Spans(spans)).is_err() {
             self.metrics.lost_spans.inc_by(count);

@@ -57,7 +57,7 @@ pub(crate) struct TurnTimes {
 /// What is noted of a turn until it is over, and told then.
 struct Notes {
     metrics: Arc<Metrics>,
-    /// The request that began it; a turn in the background has none.
+    /// The request that began it, or on whose key's behalf it is computed; nothing in the background without keys.
     record: Option<Arc<Record>>,
     times: Option<TurnTimes>,
     logs_texts: bool,
@@ -235,10 +235,30 @@ impl Notes {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
+    use agent::{Agent, Item, TurnEvent, TurnRequest};
+
     use super::long;
+    use crate::app::App;
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn a_turn_that_nobody_waits_for_any_more_still_counts() {
+        let agent = Agent::scripted("<|channel|>final<|message|>one two three four<|return|>");
+        let app = App::over(agent, Settings::default(), None).await;
+        let mut turn = app.agent().begin(TurnRequest::new(vec![Item::User("hello".to_owned())])).unwrap();
+        while !matches!(poll_fn(|context| turn.poll_next(context)).await.unwrap(), TurnEvent::Delta { .. }) {}
+        drop(turn);
+        let text = app.metrics().text();
+        for kind in ["input", "output"] {
+            let line = format!("glossa_tokens_total{{kind=\"{kind}\"}} ");
+            let count = text.lines().find_map(|told| told.strip_prefix(&line)).unwrap();
+            assert!(count.parse::<u64>().unwrap() > 0, "{kind}: {text}");
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn what_is_long_holds_up_nobody() {

@@ -13,3 +13,4 @@ pub(crate) mod query;
 pub(crate) mod responses;
 pub(crate) mod schema;
 pub(crate) mod tokenize;
+pub(crate) mod tools;

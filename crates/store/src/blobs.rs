@@ -50,19 +50,8 @@ impl Store {
         self.write(work!(session => give_up(session, &upload))).await
     }
 
-    /// The size in bytes of a record's blob; None if there is no record, or none with a blob.
-    ///
-    /// # Errors
-    ///
-    /// Limits, the database.
-    pub async fn blob_bytes(&self, kind: &str, owner: &str, id: &str) -> Result<Option<u64>> {
-        let key = Key::new(kind, owner, id)?;
-        let found = self.read(work!(session => find(session, &key))).await?;
-        Ok(found.map(|(_, bytes)| bytes.unsigned_abs()))
-    }
-
-    /// At most `length` bytes of a record's blob from `offset` on, fewer only at its end; None as for
-    /// [`Store::blob_bytes`].
+    /// At most `length` bytes of a record's blob from `offset` on, fewer only at its end; None if there is no record, or none
+    /// with a blob.
     ///
     /// # Errors
     ///
@@ -124,14 +113,11 @@ pub(crate) async fn attach(session: &mut Session, upload: &Upload, owner: &str, 
     if attached { Ok(()) } else { Err(upload.gone()) }
 }
 
-async fn find(session: &mut Session, key: &Key) -> Result<Option<(i64, i64)>> {
-    let Some(rid) = records::rid(session, key).await? else { return Ok(None) };
-    let row = session.row("SELECT blob, bytes FROM blobs WHERE rid = ?1", values![rid]).await?;
-    row.map(|row| Ok((row.integer(0)?, row.integer(1)?))).transpose()
-}
-
 async fn read(session: &mut Session, key: &Key, offset: i64, length: usize) -> Result<Option<Vec<u8>>> {
-    let Some((blob, bytes)) = find(session, key).await? else { return Ok(None) };
+    let Some(rid) = records::rid(session, key).await? else { return Ok(None) };
+    let sql = "SELECT blob, bytes FROM blobs WHERE rid = ?1";
+    let Some(row) = session.row(sql, values![rid]).await? else { return Ok(None) };
+    let (blob, bytes) = (row.integer(0)?, row.integer(1)?);
     let end = offset.saturating_add(limits::count(length)).min(bytes);
     let mut found = Vec::new();
     if offset >= end {

@@ -65,9 +65,7 @@ async fn append(
     mut events: Vec<String>,
     fence: Option<Fence>,
 ) -> Result<()> {
-    if let Some(fence) = fence {
-        jobs::hold(session, &fence).await?;
-    }
+    jobs::hold(session, fence).await?;
     let (rid, _, next) = records::lock(session, key).await?;
     if first > next {
         return Err(Error::Gap { expected: next, found: first });

@@ -82,7 +82,6 @@ pub enum Renewed {
 }
 
 /// What a write of a lease's holder is checked by.
-#[derive(Clone)]
 pub(crate) struct Fence {
     seq: i64,
     attempt: i64,
@@ -203,7 +202,7 @@ async fn lease(session: &mut Session, queue: String, worker: String, for_: Durat
     let sql = format!(
         "UPDATE jobs SET held = 1, worker = ?2, attempt = attempt + 1, ready_ms = ?3 WHERE seq = (
             SELECT seq FROM jobs WHERE queue = ?1 AND ready_ms <= ?4 ORDER BY seq LIMIT 1{})
-        RETURNING queue, owner, id, body, created, held, ready_ms, attempt, cancel, seq",
+        RETURNING {COLUMNS}, seq",
         session.lock_free_ones()
     );
     let now = session.now_ms();
@@ -253,20 +252,20 @@ async fn ask_cancel(session: &mut Session, queue: String, owner: String, id: Str
 }
 
 async fn get(session: &mut Session, queue: String, owner: String, id: String) -> Result<Option<Job>> {
-    let sql = "SELECT queue, owner, id, body, created, held, ready_ms, attempt, cancel FROM jobs
-        WHERE queue = ?1 AND owner = ?2 AND id = ?3";
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE queue = ?1 AND owner = ?2 AND id = ?3");
     let now = session.now_ms();
-    session.row(sql, values![queue, owner, id]).await?.map(|row| job(row, now)).transpose()
+    session.row(&sql, values![queue, owner, id]).await?.map(|row| job(row, now)).transpose()
 }
 
-/// Fails unless the fence's lease still holds its job, and keeps it so until the transaction ends.
-pub(crate) async fn hold(session: &mut Session, fence: &Fence) -> Result<()> {
+/// Fails unless the fence's lease still holds its job, and keeps it so until the transaction ends. Without a fence, anybody
+/// may write.
+pub(crate) async fn hold(session: &mut Session, fence: Option<Fence>) -> Result<()> {
+    let Some(Fence { seq, attempt, id }) = fence else { return Ok(()) };
     let sql = "SELECT seq FROM jobs WHERE seq = ?1 AND attempt = ?2 AND held = 1";
     let sql = format!("{sql}{}", session.lock());
-    let Fence { seq, attempt, id } = fence;
-    match session.row(&sql, values![*seq, *attempt]).await? {
+    match session.row(&sql, values![seq, attempt]).await? {
         Some(_) => Ok(()),
-        None => Err(Error::LeaseLost { id: id.clone(), attempt: *attempt }),
+        None => Err(Error::LeaseLost { id, attempt }),
     }
 }
 
@@ -277,6 +276,9 @@ fn size(queue: &str, owner: &str, id: &str, body: &str) -> i64 {
 fn state(held: i64, ready_ms: i64, now_ms: i64) -> JobState {
     if held == 1 && ready_ms > now_ms { JobState::Held } else { JobState::Waiting }
 }
+
+/// What [`job`] reads.
+const COLUMNS: &str = "queue, owner, id, body, created, held, ready_ms, attempt, cancel";
 
 fn job(mut row: Row, now_ms: i64) -> Result<Job> {
     Ok(Job {

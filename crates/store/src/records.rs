@@ -4,7 +4,7 @@
 use crate::blobs::{self, Upload};
 use crate::error::{Error, Result};
 use crate::items::{self, Item};
-use crate::jobs::{self, Lease, NewJob};
+use crate::jobs::{self, Fence, Lease, NewJob};
 use crate::limits;
 use crate::room;
 use crate::session::{Row, Session, values};
@@ -154,9 +154,7 @@ impl Store {
         body: String,
         expected_version: Option<i64>,
     ) -> Result<Replaced> {
-        let key = Key::new(kind, owner, id)?;
-        limits::body("the body of the record", &body)?;
-        self.write(work!(session => replace(session, &key, body, expected_version))).await
+        self.replace_fenced(None, Key::new(kind, owner, id)?, body, expected_version).await
     }
 
     /// The same for a worker, only while it holds its job.
@@ -173,14 +171,18 @@ impl Store {
         body: String,
         expected_version: Option<i64>,
     ) -> Result<Replaced> {
-        let key = Key::new(kind, owner, id)?;
+        self.replace_fenced(Some(lease.fence()), Key::new(kind, owner, id)?, body, expected_version).await
+    }
+
+    async fn replace_fenced(
+        &self,
+        fence: Option<Fence>,
+        key: Key,
+        body: String,
+        expected_version: Option<i64>,
+    ) -> Result<Replaced> {
         limits::body("the body of the record", &body)?;
-        let fence = lease.fence();
-        let held = async move |session: &mut Session| {
-            jobs::hold(session, &fence).await?;
-            replace(session, &key, body, expected_version).await
-        };
-        self.write(work!(session => held(session))).await
+        self.write(work!(session => replace(session, fence, &key, body, expected_version))).await
     }
 
     /// The record, unless it has expired.
@@ -253,14 +255,17 @@ async fn put(
     Ok(())
 }
 
-async fn replace(session: &mut Session, key: &Key, body: String, expected: Option<i64>) -> Result<Replaced> {
-    let sql = "SELECT rid, version, CAST(OCTET_LENGTH(body) AS BIGINT) FROM records
-        WHERE kind = ?1 AND owner = ?2 AND id = ?3 AND (expires IS NULL OR expires > ?4)";
-    let sql = format!("{sql}{}", session.lock());
-    let now = session.now();
-    let Some(row) = session.row(&sql, values![&key.kind, &key.owner, &key.id, now]).await? else {
-        return Ok(Replaced::Missing);
-    };
+async fn replace(
+    session: &mut Session,
+    fence: Option<Fence>,
+    key: &Key,
+    body: String,
+    expected: Option<i64>,
+) -> Result<Replaced> {
+    jobs::hold(session, fence).await?;
+    let lock = session.lock();
+    let columns = "rid, version, CAST(OCTET_LENGTH(body) AS BIGINT)";
+    let Some(row) = find(session, key, columns, lock).await? else { return Ok(Replaced::Missing) };
     let (rid, version, before) = (row.integer(0)?, row.integer(1)?, row.integer(2)?);
     if expected.is_some_and(|expected| expected != version) {
         return Ok(Replaced::Conflict { version });
@@ -275,10 +280,7 @@ async fn replace(session: &mut Session, key: &Key, body: String, expected: Optio
 }
 
 async fn get(session: &mut Session, key: &Key) -> Result<Option<Record>> {
-    let sql = "SELECT id, body, created, expires, version FROM records
-        WHERE kind = ?1 AND owner = ?2 AND id = ?3 AND (expires IS NULL OR expires > ?4)";
-    let now = session.now();
-    let row = session.row(sql, values![&key.kind, &key.owner, &key.id, now]).await?;
+    let row = find(session, key, COLUMNS, "").await?;
     row.map(|row| record(row, &key.kind, &key.owner)).transpose()
 }
 
@@ -305,7 +307,7 @@ async fn list(session: &mut Session, kind: String, owner: String, page: Page) ->
     };
     let (behind, direction, from) = page.order.sql(after);
     let sql = format!(
-        "SELECT id, body, created, expires, version FROM records WHERE kind = ?1 AND owner = ?2 AND rid {behind} ?3
+        "SELECT {COLUMNS} FROM records WHERE kind = ?1 AND owner = ?2 AND rid {behind} ?3
         AND (expires IS NULL OR expires > ?4) ORDER BY rid {direction} LIMIT ?5"
     );
     let now = session.now();
@@ -326,6 +328,9 @@ impl Order {
     }
 }
 
+/// What [`record`] reads.
+const COLUMNS: &str = "id, body, created, expires, version";
+
 fn record(mut row: Row, kind: &str, owner: &str) -> Result<Record> {
     Ok(Record {
         kind: kind.to_string(),
@@ -342,20 +347,21 @@ fn record(mut row: Row, kind: &str, owner: &str) -> Result<Record> {
 /// of the next item and the number of the next event.
 pub(crate) async fn lock(session: &mut Session, key: &Key) -> Result<(i64, i64, i64)> {
     let lock = session.lock();
-    find(session, key, lock).await?.ok_or_else(|| key.missing())
+    let row = find(session, key, "rid, items_next, events_next", lock).await?.ok_or_else(|| key.missing())?;
+    Ok((row.integer(0)?, row.integer(1)?, row.integer(2)?))
 }
 
 /// The number of a record that is there.
 pub(crate) async fn rid(session: &mut Session, key: &Key) -> Result<Option<i64>> {
-    Ok(find(session, key, "").await?.map(|(rid, ..)| rid))
+    find(session, key, "rid", "").await?.map(|row| row.integer(0)).transpose()
 }
 
-async fn find(session: &mut Session, key: &Key, lock: &str) -> Result<Option<(i64, i64, i64)>> {
+/// Some columns of a record that is there.
+async fn find(session: &mut Session, key: &Key, columns: &str, lock: &str) -> Result<Option<Row>> {
     let sql = format!(
-        "SELECT rid, items_next, events_next FROM records
+        "SELECT {columns} FROM records
         WHERE kind = ?1 AND owner = ?2 AND id = ?3 AND (expires IS NULL OR expires > ?4){lock}"
     );
     let now = session.now();
-    let row = session.row(&sql, values![&key.kind, &key.owner, &key.id, now]).await?;
-    row.map(|row| Ok((row.integer(0)?, row.integer(1)?, row.integer(2)?))).transpose()
+    session.row(&sql, values![&key.kind, &key.owner, &key.id, now]).await
 }

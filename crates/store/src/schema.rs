@@ -5,6 +5,7 @@
 //! their text. A step that was ever released is never edited; a change of the tables is a new step.
 
 use crate::error::{Error, Result};
+use crate::limits::count;
 use crate::session::{Connection, Session, values};
 
 /// Rows of `totals`: the bytes kept are the sum over them. Several, so that connections that write at once don't queue up.
@@ -87,10 +88,6 @@ CREATE INDEX jobs_in_order ON jobs (queue, seq);
 
 /// Brings the tables to the newest version. Runs inside a transaction, so that a step happens wholly or not at all.
 pub(crate) async fn migrate(session: &mut Session) -> Result<()> {
-    migrate_to(session, STEPS.len()).await
-}
-
-async fn migrate_to(session: &mut Session, version: usize) -> Result<()> {
     if let Connection::Postgres(_) = session.connection {
         // Replicas that start together come one after another. The number is any that nobody else uses.
         session.execute("SELECT pg_advisory_xact_lock(4702111234474983745)", &[]).await?;
@@ -116,18 +113,18 @@ async fn migrate_to(session: &mut Session, version: usize) -> Result<()> {
     let known = STEPS.len();
     let done = usize::try_from(found).ok().filter(|&done| done <= known);
     let Some(done) = done else {
-        return Err(Error::NewerSchema { found, known: crate::limits::count(known) });
+        return Err(Error::NewerSchema { found, known: count(known) });
     };
     let (serial, bytes) = match session.connection {
         Connection::Sqlite(_) => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB"),
         Connection::Postgres(_) => ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA"),
     };
-    for step in STEPS.iter().take(version).skip(done) {
+    for step in STEPS.iter().skip(done) {
         session.batch(&step.replace("{serial}", serial).replace("{bytes}", bytes)).await?;
     }
-    if version > done {
+    if known > done {
         let sql = "UPDATE schema_version SET version = ?1";
-        session.execute(sql, values![crate::limits::count(version)]).await?;
+        session.execute(sql, values![count(known)]).await?;
     }
     Ok(())
 }

@@ -70,7 +70,7 @@ impl Sqlite {
             Err(error) => drop(opened.send(Err(error))),
         };
         thread.spawn(writer).map_err(Error::database)?;
-        open.await.map_err(|_| Error::database("the writing thread ended"))??;
+        open.await.map_err(|_| writer_ended())??;
         Ok(Self { writer: sender, readers })
     }
 
@@ -88,9 +88,8 @@ impl Sqlite {
                 drop(sender.send(answer));
             })
         });
-        let ended = |_| Error::database("the writing thread ended");
-        self.writer.send(task).await.map_err(|_| Error::database("the writing thread ended"))?;
-        receiver.await.map_err(ended)?
+        self.writer.send(task).await.map_err(|_| writer_ended())?;
+        receiver.await.map_err(|_| writer_ended())?
     }
 
     /// Does work that only reads, beside the writer.
@@ -122,6 +121,10 @@ impl Readers {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
         answer
     }
+}
+
+fn writer_ended() -> Error {
+    Error::database("the writing thread ended")
 }
 
 /// The writer's life: until the store is dropped.

@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::postgres::Postgres;
@@ -57,12 +56,6 @@ impl Store {
     #[must_use]
     pub fn watch(&self, channel: &str) -> Watch {
         self.inner.watchers.watch(channel)
-    }
-
-    /// Waits until something changes under a channel's name; false when the time is over. A change before the call is
-    /// not seen: who looks first and waits then needs [`Store::watch`].
-    pub async fn wait_changed(&self, channel: &str, timeout: Duration) -> bool {
-        self.watch(channel).changed(timeout).await
     }
 
     pub(crate) async fn write<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {

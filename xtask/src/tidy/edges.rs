@@ -17,7 +17,7 @@ const EDGES: &[Row] = &[
     ("store", &[], &[]),
     ("train", &["model", "kernels", "harmony"], &[]),
     ("corpus", &["harmony"], &[]),
-    ("server", &["agent", "engine", "model", "harmony", "store", "train"], &[]),
+    ("server", &["agent", "engine", "model", "harmony", "store"], &[]),
     ("glossa", &["kernels", "model", "engine", "harmony", "agent", "store", "train", "server", "corpus"], &[]),
     ("synth", &[], &[]),
     ("oracle", &[], &["harmony"]),

@@ -88,12 +88,6 @@ impl ServeArguments {
 }
 
 #[derive(Args)]
-pub(crate) struct ConfigArguments {
-    #[command(flatten)]
-    pub(crate) serve: ServeArguments,
-}
-
-#[derive(Args)]
 pub(crate) struct KeyArguments {
     #[command(subcommand)]
     pub(crate) command: KeyCommand,

@@ -121,14 +121,29 @@ impl Layers {
         Some(self.value(setting).texts.concat()).filter(|text| !text.is_empty())
     }
 
+    /// A setting with a default, as text.
+    pub(crate) fn word(&self, name: &str) -> String {
+        self.text(name).expect("settings with defaults are set")
+    }
+
     /// A setting as texts.
     pub(crate) fn list(&self, name: &str) -> Vec<String> {
         let setting = Setting::named(name).expect("only settings of the table are asked for");
         self.value(setting).texts.into_iter().filter(|text| !text.is_empty()).collect()
     }
 
-    /// A setting as a number, where it is set.
+    /// A setting as a whole number, where it is set.
     pub(crate) fn whole(&self, name: &str) -> Option<u64> {
+        self.text(name).map(|text| text.parse().expect("checked when it was taken"))
+    }
+
+    /// A setting with a default, as a whole number.
+    pub(crate) fn needed(&self, name: &str) -> u64 {
+        self.whole(name).expect("settings with defaults are set")
+    }
+
+    /// A setting as a number, where it is set.
+    pub(crate) fn number(&self, name: &str) -> Option<f32> {
         self.text(name).map(|text| text.parse().expect("checked when it was taken"))
     }
 

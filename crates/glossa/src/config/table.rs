@@ -1,6 +1,8 @@
 //! Every setting of a server: its name, what it may be, what it is when nobody says, and what it is for. It must not know where values
 //! come from. A new setting is a row here and a line in `Config::new`.
 
+use crate::date::date;
+
 /// A setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
@@ -146,7 +148,6 @@ impl Setting {
 
     /// Says what is wrong with a value, if anything is.
     pub(crate) fn fault(&self, text: &str) -> Option<String> {
-        let number = text.trim().parse::<f64>().ok();
         let (fits, expected) = match self.kind {
             Kind::Text | Kind::Secret | Kind::Path | Kind::List => return None,
             Kind::Flag => (["true", "false"].contains(&text), "true or false".to_owned()),
@@ -155,24 +156,14 @@ impl Setting {
                 (fits, format!("a whole number from {least} to {most}"))
             }
             Kind::Number(least, most) => {
-                let fits = number.is_some_and(|number| (least..=most).contains(&number));
+                let fits = text.parse().is_ok_and(|number: f64| (least..=most).contains(&number));
                 (fits, format!("a number from {least} to {most}"))
             }
             Kind::Word(words) => (words.contains(&text), format!("one of {}", words.join(", "))),
-            Kind::Date => (["today", "none"].contains(&text) || is_date(text), "today, none or YYYY-MM-DD".to_owned()),
+            Kind::Date => (date(text).is_some(), "today, none or YYYY-MM-DD".to_owned()),
         };
         (!fits).then_some(expected)
     }
-}
-
-/// Whether this is a day that there is, as `2025-06-28`.
-fn is_date(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let [year, month, day] = parts[..] else { return false };
-    let widths = year.len() == 4 && month.len() == 2 && day.len() == 2;
-    let (Ok(year), Ok(month), Ok(day)) = (year.parse(), month.parse::<u8>(), day.parse()) else { return false };
-    let month = time::Month::try_from(month);
-    widths && month.is_ok_and(|month| time::Date::from_calendar_date(year, month, day).is_ok())
 }
 
 #[cfg(test)]
@@ -194,6 +185,7 @@ mod tests {
         assert!(fault("server.port", "65536").unwrap().contains("65535"));
         assert!(fault("server.port", "-1").is_some() && fault("server.port", "8080").is_none());
         assert!(fault("model.temperature", "NaN").is_some() && fault("model.temperature", "0.3").is_none());
+        assert!(fault("model.temperature", " 0.3").is_some(), "what is taken can be read");
         assert!(fault("model.date", "2025-02-30").is_some() && fault("model.date", "2025-06-28").is_none());
         assert!(fault("log.prompts", "yes").is_some() && fault("model.effort", "most").unwrap().contains("medium"));
         assert_eq!(Setting::named("store.url").unwrap().kind, Kind::Secret);

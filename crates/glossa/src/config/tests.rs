@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use agent::Effort;
+use server::{Date, HostedTools};
+
 use super::layers::Layers;
 use super::{Config, Places, masked};
 
@@ -25,6 +28,27 @@ fn defaults_are_private_and_complete() {
 }
 
 #[test]
+fn what_is_set_is_in_force() {
+    let options = [
+        ("model.temperature", "0.25"),
+        ("model.effort", "none"),
+        ("model.date", "2025-06-28"),
+        ("server.hosted_tools", "ignore"),
+        ("limits.drain_seconds", "0"),
+        ("limits.file_mib", "2"),
+        ("store.ttl_days", "0"),
+        ("store.mib", "3"),
+        ("log.prompts", "true"),
+        ("log.format", "json"),
+    ];
+    let Config { temperature, settings, drain_time, store_bytes, log_json, .. } = config(&options).unwrap();
+    assert_eq!((temperature, drain_time, store_bytes), (Some(0.25), Duration::ZERO, Some(3 << 20)));
+    assert_eq!((settings.default_effort, settings.date), (Effort::None, Date::Fixed("2025-06-28".into())));
+    assert_eq!((settings.hosted_tools, settings.file_bytes_max), (HostedTools::Ignore, 2 << 20));
+    assert!(settings.log_prompts && log_json && settings.stored_for.is_none(), "0 days are for ever");
+}
+
+#[test]
 fn a_wider_address_without_keys_is_warned_of() {
     let warned = |options: &[_]| config(options).unwrap().warnings.concat().contains("server.keys");
     assert!(warned(&[("server.host", "0.0.0.0")]) && warned(&[("server.host", "::")]));
@@ -39,6 +63,7 @@ fn what_contradicts_itself_is_refused() {
         (vec![("server.host", "example.org")], "no address"),
         (vec![("store.seal_key", "abc")], "64 hexadecimal"),
         (vec![("store.seal_key", &"ä".repeat(32)[..])], "64 hexadecimal"),
+        (vec![("store.seal_key", &"+f".repeat(32)[..])], "64 hexadecimal"),
     ] {
         let error = config(&options).unwrap_err();
         assert!(error.contains(words), "{error}");

@@ -10,12 +10,15 @@ use std::time::UNIX_EPOCH;
 
 use kernels::KvPrecision;
 use model::{Checkpoint, Device, Precision};
-use ring::digest::{Context, SHA256};
+use ring::digest::{Context, Digest, SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::console::say;
 use crate::error::Error;
+use crate::{loading, packs, shipped};
 
+/// The file that keeps a hash.
+const NOTED: &str = "glossa-identity.json";
 /// Bytes read at a time.
 const PIECE_BYTES: usize = 4 << 20;
 
@@ -41,13 +44,10 @@ pub(super) fn of(
     device: Device,
     (precision, kv): (Precision, KvPrecision),
 ) -> Result<String, Error> {
-    let isa = match device {
-        Device::Reference => "reference",
-        Device::Cpu { isa, .. } => isa.name(),
-    };
+    let isa = loading::isa_name(device);
     let weights = match place {
         Some(place) => weights(place, checkpoint)?,
-        None => format!("built-in {}", env!("CARGO_PKG_VERSION")),
+        None => format!("built-in {}", spelled(digest(&SHA256, shipped::WEIGHTS))),
     };
     Ok(format!("{weights} {:?} {precision:?} {kv:?} {isa}", checkpoint.config))
 }
@@ -55,7 +55,7 @@ pub(super) fn of(
 fn weights(place: &Path, checkpoint: &Checkpoint) -> Result<String, Error> {
     let files: Vec<PathBuf> = checkpoint.files.iter().map(|file| file.path.clone()).collect();
     let stamps: Vec<Stamp> = files.iter().map(|path| stamp(path)).collect::<Result<_, _>>()?;
-    let beside = beside(place);
+    let beside = packs::beside_model(place, NOTED);
     let noted = std::fs::read(&beside).ok().and_then(|bytes| serde_json::from_slice::<Noted>(&bytes).ok());
     if let Some(noted) = noted.filter(|noted| noted.files == stamps) {
         return Ok(noted.sha256);
@@ -65,13 +65,16 @@ fn weights(place: &Path, checkpoint: &Checkpoint) -> Result<String, Error> {
     for path in &files {
         hash(path, &mut context).map_err(|source| Error::Read { path: path.clone(), source })?;
     }
-    let sha256 = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let noted = Noted { files: stamps, sha256 };
+    let noted = Noted { files: stamps, sha256: spelled(context.finish()) };
     let text = serde_json::to_vec(&noted).map_err(std::io::Error::other);
     if let Err(error) = text.and_then(|text| std::fs::write(&beside, text)) {
         tracing::warn!(path = %beside.display(), %error, "the hash of the weights cannot be kept; the next start takes it again");
     }
     Ok(noted.sha256)
+}
+
+fn spelled(digest: Digest) -> String {
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn stamp(path: &Path) -> Result<Stamp, Error> {
@@ -93,36 +96,29 @@ fn hash(path: &Path, context: &mut Context) -> std::io::Result<()> {
     }
 }
 
-/// Where the hash of a model lies: in its folder, or beside its file.
-fn beside(model: &Path) -> PathBuf {
-    if model.is_dir() {
-        return model.join("glossa-identity.json");
-    }
-    let mut path = model.as_os_str().to_owned();
-    path.push(".glossa-identity.json");
-    PathBuf::from(path)
-}
-
 #[cfg(test)]
 mod tests {
     use synth::{Layout, Shape};
 
-    use super::{beside, weights};
     use model::Checkpoint;
+
+    use super::{NOTED, weights};
+    use crate::packs::beside_model;
 
     #[test]
     fn a_hash_is_kept_until_a_file_changes() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("model");
         synth::Writer::new(Shape::tiny()).layout(Layout::HuggingFace { shards: 1 }).write(&place).unwrap();
+        let noted = beside_model(&place, NOTED);
         let open = || Checkpoint::open(&place).unwrap();
         let first = weights(&place, &open()).unwrap();
         assert_eq!(first.len(), 64);
         // Only what was kept can say this.
-        let kept = std::fs::read_to_string(beside(&place)).unwrap();
-        std::fs::write(beside(&place), kept.replace(&first, "kept")).unwrap();
+        let kept = std::fs::read_to_string(&noted).unwrap();
+        std::fs::write(&noted, kept.replace(&first, "kept")).unwrap();
         assert_eq!(weights(&place, &open()).unwrap(), "kept");
-        std::fs::write(beside(&place), "{").unwrap();
+        std::fs::write(&noted, "{").unwrap();
         assert_eq!(weights(&place, &open()).unwrap(), first);
         let file = open().files[0].path.clone();
         let mut bytes = std::fs::read(&file).unwrap();

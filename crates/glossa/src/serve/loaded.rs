@@ -38,7 +38,7 @@ impl Loaded {
         let form = (precision, loading::kv(precision, config.compute.kv_form));
         let (checkpoint, vocabulary) = named.open()?;
         let has_pack = named.path().is_some_and(|path| device != Device::Reference && packs::has_pack(path, precision));
-        let limits = limits(config, &checkpoint, named.path(), device, form, has_pack)?;
+        let mut limits = limits(config, &checkpoint, form, has_pack)?;
         let plan = Plan::new(&checkpoint, form, has_pack, &limits);
         say(&format!(
             "{named}: up to {} requests at once, {} tokens each\n{plan}",
@@ -46,6 +46,9 @@ impl Loaded {
         ));
         plan.check(memory::total_bytes())?;
         self_test::kernels(device, form)?;
+        if let Some(disk) = &mut limits.disk {
+            disk.model = identity::of(named.path(), &checkpoint, device, form)?;
+        }
         let stop_ids = checkpoint.stop_ids.clone();
         say(&format!("loading {named} …\n"));
         let mut model = packs::load(checkpoint, device, form, named.path())?;
@@ -60,11 +63,10 @@ impl Loaded {
     }
 }
 
+/// All but the name of the model in the disk cache, which may take minutes to find: what does not fit is refused before.
 fn limits(
     config: &Config,
     checkpoint: &Checkpoint,
-    place: Option<&Path>,
-    device: Device,
     form: (Precision, KvPrecision),
     has_pack: bool,
 ) -> Result<Limits, Error> {
@@ -77,13 +79,7 @@ fn limits(
     let without = Limits { sequences_max: config.sequences, queue_max: config.queue, ..Limits::serving(context, 0) };
     let others = Plan::new(checkpoint, form, has_pack, &without).total_bytes();
     let kv_bytes = config.kv_bytes.unwrap_or_else(|| kv_bytes(checkpoint, form.1, &without, others));
-    let disk = match &config.disk_cache {
-        None => None,
-        Some((folder, bytes)) => {
-            let identity = identity::of(place, checkpoint, device, form)?;
-            Some(DiskCache::new(folder.clone(), *bytes, identity))
-        }
-    };
+    let disk = config.disk_cache.as_ref().map(|(folder, bytes)| DiskCache::new(folder.clone(), *bytes, String::new()));
     Ok(Limits { kv_bytes_max: Some(kv_bytes), disk, ..without })
 }
 

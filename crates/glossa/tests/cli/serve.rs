@@ -63,11 +63,17 @@ impl Drop for Server {
 #[test]
 fn it_serves_and_ends_when_told_to() {
     let home = tempfile::tempdir().unwrap();
-    let mut server = Server::start(home.path(), &["--alias", "gpt-oss-20b"]);
+    let prefixes = home.path().join("prefixes");
+    let disk = ["--disk-cache", prefixes.to_str().unwrap()];
+    let mut server = Server::start(home.path(), &[&["--alias", "gpt-oss-20b"][..], &disk].concat());
     assert!(server.ask("GET /health").contains("\"status\":\"ok\""));
     let models = server.ask("GET /v1/models");
     assert!(models.contains("glossa-tiny") && models.contains("gpt-oss-20b"), "{models}");
     assert!(home.path().join(".local/share/glossa/store.db").exists());
+    // Prefixes of one model must never serve another, so their folder says whose they are.
+    let mut versions = std::fs::read_dir(&prefixes).unwrap().map(|entry| entry.unwrap().path().join("version"));
+    let told = std::fs::read_to_string(versions.find(|path| path.is_file()).unwrap()).unwrap();
+    assert!(told.starts_with("built-in "), "{told}");
     server.signal("-TERM");
     let mut rest = String::new();
     server.out.read_to_string(&mut rest).unwrap();

@@ -108,10 +108,10 @@ impl Drop for Server {
     }
 }
 
-/// The program, with a home and a working folder of its own, so that no configuration of the user's is read.
+/// The program, with a home and a working folder of its own and nothing of this machine's settings.
 fn glossa(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glossa"));
-    command.current_dir(folder).env("HOME", folder).env_remove("XDG_CONFIG_HOME");
+    command.current_dir(folder).env_clear().env("HOME", folder);
     command
 }
 

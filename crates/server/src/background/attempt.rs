@@ -15,11 +15,12 @@ use super::log;
 use super::worker::{LEASE, RENEW_EVERY};
 use super::{QUEUE, ended, projection};
 use crate::app::App;
-use crate::caller::{Caller, Role};
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::front::record;
-use crate::history::{self, HistoryItem};
+use crate::history;
 use crate::ids::Ids;
+use crate::jobs;
 use crate::lower::responses::{Lowered, turn_request};
 use crate::project::responses::Projection;
 use crate::stored::{KIND, Stored, Versioned};
@@ -160,7 +161,7 @@ impl Attempt<'_> {
                 _ = flushes.tick(), if !self.unwritten.is_empty() => is_due = true,
                 _ = renewals.tick() => broken = self.renew().await?,
                 _ = asked.changed(RENEW_EVERY) => broken = self.renew().await?,
-                () = asked_to_stop(&mut stopped) => broken = Some(Break::Stopped),
+                () = jobs::told_to_stop(&mut stopped) => broken = Some(Break::Stopped),
             }
             if is_due && broken.is_none() && !self.write().await? {
                 broken = Some(Break::Lost);
@@ -254,12 +255,8 @@ impl Attempt<'_> {
         let Self { app, caller, lease, .. } = self;
         let output = self.projection.output().to_vec();
         let response = self.projection.response();
-        let items: Vec<HistoryItem> = self.stored.input.iter().chain(&output).cloned().collect();
-        history::join(app, caller, &self.stored.source, &response, items).await?;
-        let call_ids = self.projection.call_ids();
-        if !call_ids.is_empty() {
-            thoughts::keep(app, caller, &call_ids, &output).await;
-        }
+        history::join(app, caller, &self.stored.source, &response, [&self.stored.input, &output]).await?;
+        thoughts::keep(app, caller, &self.projection.call_ids(), &output).await;
         self.stored.response = response;
         self.stored.output_tokens = output.into_iter().map(|item| item.tokens).collect();
         self.stored.pending = None;
@@ -334,7 +331,7 @@ async fn conclude(
 
 /// Whose job it is.
 fn caller(lease: &Lease) -> Caller {
-    Caller { owner: lease.job.owner.clone(), role: Role::User }
+    Caller { owner: lease.job.owner.clone() }
 }
 
 /// Replaces the record; `None` if the job is another's, or the response was deleted or ended by somebody else.
@@ -345,12 +342,6 @@ async fn replace(app: &App, lease: &Lease, stored: &Stored, version: i64) -> Res
         Ok(Replaced::Missing | Replaced::Conflict { .. }) | Err(store::Error::LeaseLost { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Ends when the server stops.
-async fn asked_to_stop(stopped: &mut watch::Receiver<bool>) {
-    // Whoever drops the sender does not want to go on either.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn finish(app: &App, lease: &Lease) -> Result<(), ApiError> {

@@ -1,13 +1,14 @@
-//! Workers: each takes a queued response, sees it through, and takes the next. It must not know how a response is computed.
+//! What a server does when nobody asks, and how it is stopped. It must not know how a response is computed.
 
 use std::time::Duration;
 
-use store::{Lease, queue_channel};
+use store::Lease;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{QUEUE, attempt};
 use crate::app::App;
+use crate::jobs::{self, Queue};
 
 /// How long a job stays with a worker that says nothing more.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -20,14 +21,14 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 /// How often expired records are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
-/// What a server does when nobody asks: background responses, and removing what has expired. It ends with this handle.
+/// What a server does when nobody asks: background responses, batches, and removing what has expired. It ends with this handle.
 pub struct Workers {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
 impl Workers {
-    /// Starts as many workers as the settings say, and the sweeper.
+    /// Starts as many workers as the settings say, one for batches, and the sweeper.
     #[must_use]
     pub(crate) fn start(app: &App) -> Self {
         let (stop, stopped) = watch::channel(false);
@@ -48,41 +49,10 @@ impl Workers {
     }
 }
 
-async fn work(app: App, mut stopped: watch::Receiver<bool>) {
-    let name = app.ids().next("worker");
-    while !*stopped.borrow() {
-        let mut queue = app.store().watch(&queue_channel(QUEUE));
-        match app.store().lease(QUEUE, &name, LEASE).await {
-            Ok(Some(lease)) => see_through(&app, lease, &stopped).await,
-            Ok(None) => tokio::select! {
-                _ = queue.changed(LOOK_EVERY) => {}
-                _ = stopped.changed() => {}
-            },
-            Err(error) => {
-                tracing::error!(%error, "no background response could be taken from the store; trying again");
-                tokio::time::sleep(STORE_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// In a task of its own: a fault in one response must not end its worker.
-async fn see_through(app: &App, lease: Lease, stopped: &watch::Receiver<bool>) {
-    let (app, stopped, id) = (app.clone(), stopped.clone(), lease.job.id.clone());
-    let attempt = tokio::spawn(async move { attempt::run(&app, &lease, stopped).await });
-    match attempt.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(
-                response = id,
-                message = error.message,
-                "a background response broke off; it is tried again"
-            );
-        }
-        Err(error) => {
-            tracing::error!(response = id, %error, "a background response broke off by a fault; it is tried again")
-        }
-    }
+async fn work(app: App, stopped: watch::Receiver<bool>) {
+    let queue = Queue { name: QUEUE, lease: LEASE, look_every: LOOK_EVERY, pause: STORE_PAUSE };
+    let see_through = |app: App, lease: Lease, stopped| async move { attempt::run(&app, &lease, stopped).await };
+    jobs::work(app, queue, stopped, see_through).await;
 }
 
 async fn sweep(app: App, mut stopped: watch::Receiver<bool>) {

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use super::lines;
 use crate::app::App;
-use crate::caller::{Caller, Role};
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::front::panics;
 
@@ -30,7 +30,7 @@ pub(super) async fn answer(
     request: lines::Request,
 ) -> (Value, bool) {
     let lines::Request { name, body } = request;
-    let caller = Caller { owner, role: Role::User };
+    let caller = Caller { owner };
     let (status, body) = loop {
         let sent = panics::caught(send(router.clone(), caller.clone(), endpoint, &body)).await;
         let sent = sent.unwrap_or_else(|panic| {
@@ -50,17 +50,16 @@ pub(super) async fn answer(
 }
 
 async fn send(router: Router, caller: Caller, endpoint: &str, body: &Value) -> Result<(StatusCode, Value), ApiError> {
-    let failed = |error: &dyn std::fmt::Display| ApiError::internal(error);
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(endpoint)
         .body(Body::from(body.to_string()))
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| ApiError::internal(&error))?;
     request.extensions_mut().insert(caller);
     let Ok(response) = router.oneshot(request).await;
     let status = response.status();
-    let bytes = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await.map_err(|error| failed(&error))?;
-    Ok((status, serde_json::from_slice(&bytes).map_err(|error| failed(&error))?))
+    let bytes = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await.map_err(|error| ApiError::internal(&error))?;
+    Ok((status, serde_json::from_slice(&bytes).map_err(|error| ApiError::internal(&error))?))
 }
 
 /// The line of a request that was never answered.

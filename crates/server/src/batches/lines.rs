@@ -50,35 +50,35 @@ pub(super) async fn check(app: &App, owner: &str, file: &str, endpoint: &str) ->
             Ok(Some(line)) => line,
             Ok(None) => break,
             Err(error) if error.status.is_client_error() => {
-                errors.push(json!({ "code": error.code, "line": number + 1, "message": error.message, "param": null }));
+                errors.push(fault(error.code.unwrap_or_default(), Some(number + 1), None, &error.message));
                 break;
             }
             Err(error) => return Err(error),
         };
         total += 1;
-        let fault = match read(&line, endpoint) {
+        let wrong = match read(&line, endpoint) {
             Ok(request) if !names.insert(request.name.clone()) => {
                 Some(("duplicate_custom_id", "custom_id", format!("custom_id {:?} comes twice", request.name)))
             }
             Ok(_) => None,
-            Err(fault) => Some(fault),
+            Err(wrong) => Some(wrong),
         };
-        errors.extend(
-            fault.map(
-                |(code, param, message)| json!({ "code": code, "line": number, "message": message, "param": param }),
-            ),
-        );
+        errors.extend(wrong.map(|(code, param, message)| fault(code, Some(number), Some(param), &message)));
         if total > REQUESTS_MAX {
             let message = format!("more than {REQUESTS_MAX} requests; cut the file into several");
-            errors.push(json!({ "code": "too_many_requests", "line": number, "message": message, "param": null }));
+            errors.push(fault("too_many_requests", Some(number), None, &message));
             break;
         }
     }
     if total == 0 && errors.is_empty() {
-        errors
-            .push(json!({ "code": "empty_file", "line": null, "message": "the file has no requests", "param": null }));
+        errors.push(fault("empty_file", None, None, "the file has no requests"));
     }
     Ok((total, errors))
+}
+
+/// What is wrong with a file, as clients get it.
+pub(super) fn fault(code: &str, line: Option<u64>, param: Option<&str>, message: &str) -> Value {
+    json!({ "code": code, "line": line, "message": message, "param": param })
 }
 
 /// What is wrong with a line: code, field, words.

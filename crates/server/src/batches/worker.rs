@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::Router;
-use serde_json::{Value, json};
-use store::{Item, Lease, Order, Page, Renewed, Replaced, queue_channel};
+use serde_json::Value;
+use store::{Item, Lease, Order, Page, Renewed, Replaced};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::files::Draft;
 use crate::front::record;
+use crate::jobs::{self, Queue};
 use crate::stored::unix_seconds;
 
 /// How long a batch is held without word from its worker.
@@ -32,43 +33,20 @@ const COMPLETED: &str = "completed-";
 const FAILED: &str = "failed-";
 
 /// Works until it is told to stop.
-pub(crate) async fn work(app: App, mut stopped: watch::Receiver<bool>) {
-    let name = app.ids().next("worker");
-    while !*stopped.borrow() {
-        let mut queue = app.store().watch(&queue_channel(QUEUE));
-        match app.store().lease(QUEUE, &name, LEASE).await {
-            Ok(Some(lease)) => see_through(&app, lease, &stopped).await,
-            Ok(None) => tokio::select! {
-                _ = queue.changed(LOOK_EVERY) => {}
-                _ = stopped.changed() => {}
-            },
-            Err(error) => {
-                tracing::error!(%error, "no batch could be taken from the store; trying again");
-                let _ = tokio::time::timeout(PAUSE, stopped.changed()).await;
-            }
-        }
-    }
+pub(crate) async fn work(app: App, stopped: watch::Receiver<bool>) {
+    let queue = Queue { name: QUEUE, lease: LEASE, look_every: LOOK_EVERY, pause: PAUSE };
+    jobs::work(app, queue, stopped, see_through).await;
 }
 
-/// In a task of its own: a fault in one batch must not end the worker.
-async fn see_through(app: &App, lease: Lease, stopped: &watch::Receiver<bool>) {
-    let (app, stopped) = (app.clone(), stopped.clone());
-    let id = lease.job.id.clone();
-    let run = tokio::spawn(async move {
-        let run = Run { owner: lease.job.owner.clone(), id: lease.job.id.clone(), app: &app, lease: &lease };
-        let outcome = run.through(stopped).await;
-        let pause = if outcome.is_err() { PAUSE } else { Duration::ZERO };
-        let left = match &outcome {
-            Ok(true) => app.store().finish(&lease).await,
-            Ok(false) | Err(_) => app.store().release(&lease, pause).await,
-        };
-        left.map_err(ApiError::from).and(outcome)
-    });
-    match run.await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(batch = id, message = error.message, "a batch broke off; it is tried again"),
-        Err(error) => tracing::error!(batch = id, %error, "a batch broke off by a fault; it is tried again"),
-    }
+async fn see_through(app: App, lease: Lease, stopped: watch::Receiver<bool>) -> Result<(), ApiError> {
+    let run = Run { owner: lease.job.owner.clone(), id: lease.job.id.clone(), app: &app, lease: &lease };
+    let outcome = run.through(stopped).await;
+    let pause = if outcome.is_err() { PAUSE } else { Duration::ZERO };
+    let left = match &outcome {
+        Ok(true) => app.store().finish(&lease).await,
+        Ok(false) | Err(_) => app.store().release(&lease, pause).await,
+    };
+    left.map_err(ApiError::from).and(outcome).map(drop)
 }
 
 /// A batch that is being worked on.
@@ -80,7 +58,6 @@ struct Run<'a> {
 }
 
 /// Why no more lines are begun.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Break {
     /// It was cancelled.
     Cancelled,
@@ -116,15 +93,15 @@ impl Run<'_> {
         let broken = match batch.status {
             Status::InProgress if unix_seconds() >= batch.expires_at() => Some(Break::Expired),
             Status::InProgress => self.answer(&batch, &mut stopped).await?,
+            Status::Cancelling => Some(Break::Cancelled),
             _ => None,
         };
-        let is_cancelled = broken == Some(Break::Cancelled) || batch.status == Status::Cancelling;
         let last = match broken {
             Some(Break::Stopped) => return Ok(false),
             Some(Break::Expired) => Status::Expired,
             Some(Break::Lost) => Status::Failed,
-            _ if is_cancelled => Status::Cancelled,
-            _ => Status::Completed,
+            Some(Break::Cancelled) => Status::Cancelled,
+            None => Status::Completed,
         };
         self.finish(last).await?;
         Ok(true)
@@ -185,7 +162,7 @@ impl Run<'_> {
                     self.change(|batch| batch.counts = counts).await?;
                 }
                 _ = renewals.tick() => broken = self.renew(batch).await?,
-                () = told_to_stop(stopped) => broken = Some(Break::Stopped),
+                () = jobs::told_to_stop(stopped) => broken = Some(Break::Stopped),
             }
         }
         Ok(broken.or(is_lost.then_some(Break::Lost)))
@@ -281,8 +258,7 @@ impl Run<'_> {
         self.change(|batch| {
             if last == Status::Failed {
                 let message = "the input file was deleted or has expired before every line was answered";
-                batch.errors =
-                    vec![json!({ "code": "input_file_gone", "line": null, "message": message, "param": null })];
+                batch.errors = vec![lines::fault("input_file_gone", None, None, message)];
             }
             batch.output_file_id.clone_from(&output);
             batch.error_file_id.clone_from(&errors);
@@ -348,9 +324,4 @@ impl Run<'_> {
         let (id, _) = draft.finish(format!("{}_{sort}.jsonl", self.id), "batch_output", expires).await?;
         Ok(Some(id))
     }
-}
-
-/// Waits until the server stops, or whoever could say so is gone.
-async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|&stopped| stopped).await;
 }

@@ -87,14 +87,19 @@ async fn tokens_come_in_and_go_out() {
         assert_eq!(choice["prompt_token_ids"], json!(ids));
     }
     assert_eq!(answer["usage"]["prompt_tokens"], 2 * ids.len());
-    let day = *vocabulary.encode("day").first().unwrap();
     let plain = vocabulary.encode(PROMPT);
     assert_ne!(plain, ids, "a text spells no control token unless that is asked for");
     let answer = api.post(PATH, &asked(json!({ "parse_special": false, "return_token_ids": true }))).await;
     assert_eq!(answer["choices"][0]["prompt_token_ids"], json!(plain));
-    let stopped = api.post(PATH, &asked(json!({ "prompt": ids, "stop_token_ids": [day] }))).await;
-    let text = stopped["choices"][0]["text"].as_str().unwrap();
-    assert!(!text.contains("day") || stopped["choices"][0]["stop_reason"] != json!(day));
+    let last = said.len() - 2;
+    let stops = json!({ "stop_token_ids": [said[last]], "skip_special_tokens": false, "return_token_ids": true });
+    let stopped = both(&api, &asked(stops)).await;
+    let choice = &stopped["choices"][0];
+    assert_eq!((&choice["stop_reason"], &choice["finish_reason"]), (&json!(said[last]), &json!("stop")));
+    assert_eq!(
+        (&choice["text"], &choice["token_ids"]),
+        (&json!(vocabulary.decode(&said[..last])), &json!(said[..=last]))
+    );
 }
 
 #[tokio::test]
@@ -177,6 +182,8 @@ async fn routers_generate() {
     assert_eq!(meta["output_token_logprobs"].as_array().unwrap().len(), answer["output_ids"].as_array().unwrap().len());
     let chunks = api.chunks("/generate", &body).await;
     assert_eq!(without_names(chunks.last().unwrap().clone()), without_names(answer));
+    let told: Vec<usize> = chunks.iter().map(|chunk| chunk["output_ids"].as_array().unwrap().len()).collect();
+    assert!(told.len() > 2 && told.is_sorted(), "each piece repeats what came before: {told:?}");
     let batch =
         api.post("/generate", &json!({ "text": [PROMPT, PROMPT], "sampling_params": { "max_new_tokens": 1 } })).await;
     assert_eq!(batch.as_array().unwrap().len(), 2);

@@ -21,7 +21,7 @@ pub(super) enum Access {
 
 /// Who may ask for this path, with or without `/v1`.
 pub(super) fn of(path: &str) -> Access {
-    match path.strip_prefix("/v1").unwrap_or(path) {
+    match without_version(path) {
         "/health" | "/health/live" | "/health/ready" | "/openapi.json" => Access::Open,
         "/metrics" => Access::Admin,
         _ => Access::Key,
@@ -30,19 +30,23 @@ pub(super) fn of(path: &str) -> Access {
 
 /// Whether Anthropic's clients ask here, who want Anthropic's errors.
 pub(super) fn is_anthropic(path: &str) -> bool {
-    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let path = without_version(path);
     path == "/messages" || path.starts_with("/messages/")
 }
 
 /// Refuses a body that says itself that it is too large, before any of it is read. Files have a limit of their own.
 pub(super) fn check_size(request: &Request, most: usize) -> Result<(), ApiError> {
     let told = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let path = request.uri().path();
-    if path.strip_prefix("/v1").unwrap_or(path) == "/files" || told.is_none_or(|bytes| bytes <= most as u64) {
+    if without_version(request.uri().path()) == "/files" || told.is_none_or(|bytes| bytes <= most as u64) {
         return Ok(());
     }
     let message = format!("the body has more than {most} bytes, the most that this server takes; send less");
     Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", Some("body_too_large"), message))
+}
+
+/// All paths are there under `/v1` and without it.
+fn without_version(path: &str) -> &str {
+    path.strip_prefix("/v1").unwrap_or(path)
 }
 
 /// The key in `Authorization: Bearer` or `x-api-key`.

@@ -139,3 +139,32 @@ impl Record {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{KeyLimits, Keys};
+
+    #[test]
+    fn what_was_found_in_the_cache_costs_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        let limits = KeyLimits { tokens_per_minute: Some(100), ..KeyLimits::default() };
+        let text = Keys::add_new(&path, "anna", false, limits).unwrap();
+        let (key, usage) = Keys::read(&path).unwrap().find(&text).unwrap();
+        let (record, now) = (Record::new("req_1".to_owned(), "POST", None, None), Instant::now());
+        drop(usage.admit(limits, now).unwrap());
+        record.belongs_to(key, Arc::clone(&usage));
+        let took = agent::Usage { input_tokens: 90, cached_tokens: 80, output_tokens: 7, reasoning_tokens: 5 };
+        record.turn(TurnTimes {
+            asked: now,
+            begun: None,
+            first_token: None,
+            ended: now,
+            usage: took,
+            ending: None,
+            guarded: false,
+        });
+        assert_eq!(usage.admit(limits, now).unwrap().tokens.unwrap().1, 83);
+    }
+}

@@ -11,12 +11,11 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::Value;
-use store::Store;
 use tokio::sync::Notify;
 use tower::ServiceExt;
 
 use super::{front, wrong_method};
-use crate::app::{App, Parts};
+use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
@@ -25,9 +24,7 @@ use crate::settings::Settings;
 
 /// A server with keys, if any are given, and these settings.
 async fn app(keys: Option<Keys>, settings: Settings) -> App {
-    let store = Store::open("sqlite::memory:", store::Settings::default()).await.unwrap();
-    let agent = Agent::scripted("<|channel|>final<|message|>hello<|return|>");
-    App::new(Parts { agent, store, models: vec!["tiny".into()], settings, keys })
+    App::over(Agent::scripted("<|channel|>final<|message|>hello<|return|>"), settings, keys).await
 }
 
 fn router(app: &App, gate: Arc<Notify>) -> Router {

@@ -6,8 +6,9 @@ use std::path::Path;
 use serde::Deserialize;
 use store::NAME_BYTES_MAX;
 
-use super::{Hash, Key, KeyLimits, hexadecimal};
+use super::{Key, KeyLimits};
 use crate::caller::Role;
+use crate::hexadecimal;
 use crate::listener::ServeError;
 
 /// What an owner's name is.
@@ -56,7 +57,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Key>, ServeError> {
     for row in file.key {
         let Row { hash, owner, role, requests_per_minute, tokens_per_minute, parallel } = row;
         let at = hash.span().start;
-        let hash = parse(hash.get_ref()).ok_or_else(|| {
+        let hash = hash.get_ref().strip_prefix("sha256:").and_then(hexadecimal::read).ok_or_else(|| {
             wrong(at, "expected sha256: and 64 hexadecimal digits, as `glossa key new` writes".into())
         })?;
         if keys.iter().any(|key| key.hash == hash) {
@@ -79,12 +80,6 @@ fn is_name(owner: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&owner.len()) && !owner.chars().any(char::is_control)
 }
 
-fn parse(text: &str) -> Option<Hash> {
-    let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64 && digits.is_ascii())?;
-    let pairs = (0..32).map(|index| u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok());
-    pairs.collect::<Option<Vec<u8>>>()?.try_into().ok()
-}
-
 /// Adds a key at the end of a file, which is made where there is none, for its owner's eyes only.
 pub(super) fn append(path: &Path, key: &Key) -> Result<(), ServeError> {
     let Key { hash, owner, role, limits } = key;
@@ -98,7 +93,8 @@ pub(super) fn append(path: &Path, key: &Key) -> Result<(), ServeError> {
     };
     // A JSON string with its escapes is a TOML string, too.
     let owner = serde_json::Value::from(owner.as_str());
-    let mut row = format!("[[key]]\nhash = \"sha256:{}\"\nowner = {owner}\nrole = \"{role}\"\n", hexadecimal(hash));
+    let mut row =
+        format!("[[key]]\nhash = \"sha256:{}\"\nowner = {owner}\nrole = \"{role}\"\n", hexadecimal::write(hash));
     let KeyLimits { requests_per_minute, tokens_per_minute, parallel } = limits;
     let limits = [
         ("requests_per_minute", requests_per_minute),

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use agent::Agent;
 use serde_json::{Value, json};
-use store::Store;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use super::{Bound, Listen};
-use crate::app::{App, Parts};
+use crate::app::App;
 use crate::settings::Settings;
 
 /// Far longer than anything here takes.
 const LONG: Duration = Duration::from_secs(600);
+/// Letters of an answer that no buffer holds.
+const LARGE: usize = 25 << 20;
 
 fn listen() -> Listen {
     Listen {
@@ -30,15 +31,12 @@ fn listen() -> Listen {
 }
 
 async fn start(listen: Listen, said: &str) -> (App, String, JoinHandle<()>) {
-    let store = Store::open("sqlite::memory:", store::Settings::default()).await.unwrap();
-    let parts = Parts {
-        agent: Agent::scripted(said),
-        store,
-        models: vec!["tiny".into()],
-        settings: Settings::default(),
-        keys: None,
-    };
-    let (app, bound) = (App::new(parts), Bound::new(listen).await.unwrap());
+    over(listen, Agent::scripted(said)).await
+}
+
+async fn over(listen: Listen, agent: Agent) -> (App, String, JoinHandle<()>) {
+    let app = App::over(agent, Settings::default(), None).await;
+    let bound = Bound::new(listen).await.unwrap();
     let address = bound.url().split_once("://").unwrap().1.to_owned();
     (app.clone(), address, tokio::spawn(bound.serve(app)))
 }
@@ -54,6 +52,29 @@ async fn rest(mut stream: TcpStream) -> String {
     // A reset is an end, too.
     let _ = stream.read_to_end(&mut text).await;
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Waits for the first line of an answer that says that all is well.
+async fn answered(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut first = [0; 15];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+}
+
+/// A connection whose answer has begun and is larger than all buffers between here and there.
+async fn large(app: &App, address: &str) -> TcpStream {
+    let item = json!({ "type": "message", "role": "user", "content": "x".repeat(LARGE) });
+    let made = crate::routes::router(app.clone()).oneshot(
+        axum::http::Request::post("/v1/conversations")
+            .body(axum::body::Body::from(json!({ "items": [item] }).to_string()))
+            .unwrap(),
+    );
+    let made = axum::body::to_bytes(made.await.unwrap().into_body(), usize::MAX).await.unwrap();
+    let made: Value = serde_json::from_slice(&made).unwrap();
+    let path = format!("/v1/conversations/{}/items", made["id"].as_str().unwrap());
+    let mut stream = connect(address, &format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+    answered(&mut stream).await;
+    stream
 }
 
 fn chat(stream: bool) -> String {
@@ -101,11 +122,8 @@ async fn a_body_beyond_the_limit_and_no_http_at_all_are_refused() {
 #[tokio::test]
 async fn draining_ends_by_itself_and_closes_idle_connections() {
     let (app, address, serving) = start(listen(), "").await;
-    let idle = connect(&address, "GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let mut first = [0; 15];
-    let mut idle = idle;
-    idle.read_exact(&mut first).await.unwrap();
-    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    let mut idle = connect(&address, "GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    answered(&mut idle).await;
     app.life().drain();
     serving.await.unwrap();
     rest(idle).await;
@@ -114,27 +132,22 @@ async fn draining_ends_by_itself_and_closes_idle_connections() {
 #[tokio::test]
 async fn draining_waits_for_whoever_reads_slowly() {
     let (app, address, mut serving) = start(listen(), "").await;
-    // More than all buffers between here and there.
-    let length = 25 << 20;
-    let item = json!({ "type": "message", "role": "user", "content": "x".repeat(length) });
-    let made = crate::routes::router(app.clone()).oneshot(
-        axum::http::Request::post("/v1/conversations")
-            .body(axum::body::Body::from(json!({ "items": [item] }).to_string()))
-            .unwrap(),
-    );
-    let made = axum::body::to_bytes(made.await.unwrap().into_body(), usize::MAX).await.unwrap();
-    let made: Value = serde_json::from_slice(&made).unwrap();
-    let path = format!("/v1/conversations/{}/items", made["id"].as_str().unwrap());
-    let mut stream = connect(&address, &format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
-    let mut first = [0; 15];
-    stream.read_exact(&mut first).await.unwrap();
-    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    let stream = large(&app, &address).await;
     app.life().drain();
     app.life().idle().await;
     let early = tokio::time::timeout(Duration::from_millis(300), &mut serving).await;
     assert!(early.is_err(), "most of it is not on its way yet");
-    assert!(rest(stream).await.len() > length);
+    assert!(rest(stream).await.len() > LARGE);
     serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_let_go() {
+    let (app, address, serving) = start(Listen { write_time: Duration::from_millis(50), ..listen() }, "").await;
+    let stream = large(&app, &address).await;
+    app.life().drain();
+    tokio::time::timeout(LONG / 6, serving).await.expect("nobody waits for it any longer").unwrap();
+    assert!(rest(stream).await.len() < LARGE);
 }
 
 #[tokio::test]
@@ -168,16 +181,9 @@ fn endless() -> Agent {
 
 #[tokio::test]
 async fn what_runs_too_long_is_cancelled() {
-    let agent = endless();
-    let store = Store::open("sqlite::memory:", store::Settings::default()).await.unwrap();
-    let parts = Parts { agent, store, models: vec!["tiny".into()], settings: Settings::default(), keys: None };
-    let (app, bound) = (App::new(parts), Bound::new(Listen { drain_time: Duration::ZERO, ..listen() }).await.unwrap());
-    let address = bound.url().split_once("://").unwrap().1.to_owned();
-    let serving = tokio::spawn(bound.serve(app.clone()));
+    let (app, address, serving) = over(Listen { drain_time: Duration::ZERO, ..listen() }, endless()).await;
     let mut stream = connect(&address, &chat(true)).await;
-    let mut first = [0; 15];
-    stream.read_exact(&mut first).await.unwrap();
-    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    answered(&mut stream).await;
     app.life().drain();
     serving.await.unwrap();
     assert_eq!(app.life().running(), 0, "its place is given back");
@@ -205,9 +211,7 @@ async fn tls_is_spoken_with_a_certificate_and_refused_without_sense() {
     let stream = TcpStream::connect(&address).await.unwrap();
     let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
     stream.write_all(b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-    let mut first = [0; 15];
-    stream.read_exact(&mut first).await.unwrap();
-    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    answered(&mut stream).await;
     std::fs::write(&key, "no key").unwrap();
     let tls = Some((certificate, key.clone()));
     let error = Bound::new(Listen { tls, ..listen() }).await.err().unwrap().to_string();

@@ -10,10 +10,9 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::lower::remembered::{Remembered, Spoken};
-use crate::lower::responses::{length_line, tenant};
+use crate::lower::responses::{instruct, tenant};
 use crate::settings::Settings;
 use crate::wire::chat::{ChatCall, ChatMessage, ChatRequest, Thinking};
-use crate::wire::responses::Verbosity;
 
 /// Everything that decides a turn but the seed: see [`crate::wire::decoding::Decoding::sampling`].
 pub(crate) async fn turn_request(app: &App, caller: &Caller, request: &ChatRequest) -> Result<TurnRequest, ApiError> {
@@ -56,7 +55,7 @@ fn lower(
     } = request;
     let (instructions, history) = conversation(messages, remembered)?;
     Ok(TurnRequest {
-        instructions: with_length(instructions, *verbosity),
+        instructions: instruct(None, instructions, *verbosity),
         history,
         tools: tools.clone(),
         tool_choice: tool_choice.clone(),
@@ -82,20 +81,14 @@ fn lower(
     })
 }
 
-/// The model has no setting for the length of answers, so it is told.
-fn with_length(instructions: Option<String>, verbosity: Option<Verbosity>) -> Option<String> {
-    let Some(line) = length_line(verbosity) else { return instructions };
-    Some(instructions.map_or_else(|| line.to_owned(), |text| format!("{text}\n\n{line}")))
-}
-
 /// What is said before everything are the instructions; what comes in the middle stays there.
-fn conversation(messages: &[ChatMessage], remembered: &Remembered) -> Result<(Option<String>, Vec<Item>), ApiError> {
-    let mut instructions = Vec::<&str>::new();
+fn conversation(messages: &[ChatMessage], remembered: &Remembered) -> Result<(Vec<String>, Vec<Item>), ApiError> {
+    let mut instructions = Vec::new();
     let mut history = Vec::new();
     let mut calls = Calls::default();
     for (index, message) in messages.iter().enumerate() {
         match message {
-            ChatMessage::Instructions(text) if history.is_empty() => instructions.push(text),
+            ChatMessage::Instructions(text) if history.is_empty() => instructions.push(text.clone()),
             ChatMessage::Instructions(text) => history.push(Item::Developer(text.clone())),
             ChatMessage::User(text) => history.push(Item::User(text.clone())),
             ChatMessage::Assistant { reasoning, content, calls: made } => {
@@ -121,7 +114,7 @@ fn conversation(messages: &[ChatMessage], remembered: &Remembered) -> Result<(Op
             }
         }
     }
-    Ok(((!instructions.is_empty()).then(|| instructions.join("\n\n")), history))
+    Ok((instructions, history))
 }
 
 /// Calls seen so far.

@@ -67,12 +67,13 @@ pub(super) async fn conversation(
     tools: &[Tool],
 ) -> Result<Conversation, ApiError> {
     let mut pieces = pieces(history)?;
-    let mut kept = Vec::new();
+    let mut kept: Vec<HistoryItem> = Vec::new();
+    let mut ids: HashSet<String> = history.iter().map(|item| item.id().to_owned()).collect();
     for InputItem { path, value, meaning } in input {
         match meaning {
             Meaning::Reference(id) => {
                 // What stands in the conversation already need not be said again.
-                if history.iter().chain(&kept).any(|item| item.id() == id) {
+                if ids.contains(id) {
                     continue;
                 }
                 let found = lookup(app, caller, id).await?.ok_or_else(|| no_item(path, id))?;
@@ -92,6 +93,7 @@ pub(super) async fn conversation(
                 pieces.push(piece);
             }
         }
+        ids.extend(kept.last().map(|item| item.id().to_owned()));
     }
     let pieces = recall(app, caller, pieces).await?;
     check_outputs(&pieces)?;
@@ -159,20 +161,15 @@ async fn recall(app: &App, caller: &Caller, pieces: Vec<Piece>) -> Result<Vec<Pi
         if let Some(call_id) = is_recalled
             && let Some(found) = thoughts::find(app, caller, &call_id).await
         {
-            let said: Vec<Piece> = pieces_of_turn(&found)?;
+            let said = found.iter().map(|item| Piece::of(item, "input")).collect::<Result<Vec<_>, _>>()?;
             if let Meaning::Call(call) = &piece.meaning {
                 piece.tokens = tokens_of(call, &said);
             }
-            insert(&mut whole, turn_at, &said, &piece);
+            let missing = missing(&whole[turn_at..], &said, &piece);
+            calls.extend(missing.iter().filter_map(Piece::call_id).map(str::to_owned));
+            whole.splice(turn_at..turn_at, missing);
         }
-        if let Meaning::Call(call) | Meaning::Hosted { call, .. } = &piece.meaning {
-            calls.insert(call.id.clone());
-        }
-        for piece in &whole[turn_at.min(whole.len())..] {
-            if let Meaning::Call(call) = &piece.meaning {
-                calls.insert(call.id.clone());
-            }
-        }
+        calls.extend(piece.call_id().map(str::to_owned));
         let is_of_model = piece.is_of_model();
         whole.push(piece);
         if !is_of_model {
@@ -180,10 +177,6 @@ async fn recall(app: &App, caller: &Caller, pieces: Vec<Piece>) -> Result<Vec<Pi
         }
     }
     Ok(whole)
-}
-
-fn pieces_of_turn(found: &[HistoryItem]) -> Result<Vec<Piece>, ApiError> {
-    found.iter().map(|item| Piece::of(item, "input")).collect()
 }
 
 /// The tokens of a call that comes back unchanged.
@@ -194,10 +187,9 @@ fn tokens_of(call: &Call, said: &[Piece]) -> Option<Vec<u32>> {
     same.and_then(|piece| piece.tokens.clone())
 }
 
-/// Puts thoughts, and before an output also calls, where the model's turn begins, unless they stand there.
-fn insert(whole: &mut Vec<Piece>, turn_at: usize, said: &[Piece], piece: &Piece) {
+/// What belongs to the beginning of the model's turn and does not stand there: thoughts, and before an output also calls.
+fn missing(turn: &[Piece], said: &[Piece], piece: &Piece) -> Vec<Piece> {
     let is_output = matches!(piece.meaning, Meaning::Output { .. });
-    let turn = &whole[turn_at.min(whole.len())..];
     let has_thoughts = turn.iter().any(Piece::is_thought);
     let missing = |known: &&Piece| match &known.meaning {
         Meaning::Reasoning { .. } => !has_thoughts,
@@ -206,8 +198,7 @@ fn insert(whole: &mut Vec<Piece>, turn_at: usize, said: &[Piece], piece: &Piece)
         }
         _ => false,
     };
-    let missing: Vec<Piece> = said.iter().filter(missing).cloned().collect();
-    whole.splice(turn_at..turn_at, missing);
+    said.iter().filter(missing).cloned().collect()
 }
 
 /// Every output answers a call that comes before it.
@@ -215,17 +206,14 @@ fn check_outputs(pieces: &[Piece]) -> Result<(), ApiError> {
     let mut calls = HashSet::new();
     for piece in pieces {
         match &piece.meaning {
-            Meaning::Call(call) | Meaning::Hosted { call, .. } => {
-                calls.insert(&call.id);
-            }
-            Meaning::Output { call_id, .. } if !calls.contains(call_id) => {
+            Meaning::Output { call_id, .. } if !calls.contains(call_id.as_str()) => {
                 let path = format!("{}.call_id", piece.path);
                 let message = format!(
                     "{path}: no call {call_id:?} comes before its output; send the call too, or leave the output out"
                 );
                 return Err(ApiError { code: Some("unknown_call_id"), ..ApiError::invalid(path, message) });
             }
-            _ => {}
+            _ => calls.extend(piece.call_id()),
         }
     }
     Ok(())

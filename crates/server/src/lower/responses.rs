@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::history::HistoryItem;
-use crate::wire::responses::{Cache, CreateResponse, Reasoning, Retention, Sampling, Text, Verbosity};
+use crate::wire::responses::{Cache, CreateResponse, Reasoning, Retention, Text, Verbosity};
 
 /// What the agent is asked for, and what of it is new.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) async fn turn_request(
         text: Text { format, verbosity },
         reasoning: Reasoning { effort, summary: _, context },
         include: _,
-        sampling,
+        decoding,
         top_logprobs: _,
         max_output_tokens,
         truncation,
@@ -76,7 +76,7 @@ pub(crate) async fn turn_request(
         reasoning_context: *context,
         reasoning_tokens_max: None,
         date: settings.date.told(),
-        sampling: sampling_of(sampling, settings.default_temperature),
+        sampling: decoding.sampling(&app.sampling(), random(), 0),
         answer_tokens_kept: 0,
         output_tokens_max: *max_output_tokens,
         tool_calls_max: *max_tool_calls,
@@ -117,7 +117,7 @@ pub(crate) fn tenant(caller: &Caller, salt: Option<&str>) -> Vec<u8> {
 
 /// The system prompt: the request's own, then what developers said before everything, then one line on the length. The model was not
 /// trained for verbosity by any other means.
-fn instruct(own: Option<&str>, before: Vec<String>, verbosity: Option<Verbosity>) -> Option<String> {
+pub(super) fn instruct(own: Option<&str>, before: Vec<String>, verbosity: Option<Verbosity>) -> Option<String> {
     let length = length_line(verbosity);
     let own = own.filter(|text| !text.is_empty()).map(str::to_owned);
     let parts: Vec<String> = own.into_iter().chain(before).chain(length.map(str::to_owned)).collect();
@@ -125,29 +125,11 @@ fn instruct(own: Option<&str>, before: Vec<String>, verbosity: Option<Verbosity>
 }
 
 /// How the model is told how long its answers should be.
-pub(crate) fn length_line(verbosity: Option<Verbosity>) -> Option<&'static str> {
+fn length_line(verbosity: Option<Verbosity>) -> Option<&'static str> {
     match verbosity {
         None | Some(Verbosity::Medium) => None,
         Some(Verbosity::Low) => Some("Keep your answers short."),
         Some(Verbosity::High) => Some("Answer at length and in detail."),
-    }
-}
-
-fn sampling_of(sampling: &Sampling, default_temperature: f32) -> engine::Sampling {
-    let Sampling { temperature, top_p, top_k, min_p, presence_penalty, frequency_penalty, repetition_penalty, seed } =
-        sampling;
-    let number = |value: &Option<f64>, default: f32| value.map_or(default, |value| value as f32);
-    engine::Sampling {
-        temperature: number(temperature, default_temperature),
-        // The engine keeps the likeliest token in any case; 0 asks for no more.
-        top_p: number(top_p, 1.0).max(f32::MIN_POSITIVE),
-        top_k: top_k.unwrap_or(0),
-        min_p: number(min_p, 0.0),
-        presence_penalty: number(presence_penalty, 0.0),
-        frequency_penalty: number(frequency_penalty, 0.0),
-        repetition_penalty: number(repetition_penalty, 1.0).max(0.01),
-        logit_bias: Vec::new(),
-        seed: seed.map_or_else(random, i64::cast_unsigned),
     }
 }
 

@@ -3,16 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use agent::Agent;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
-use store::Store;
 use tower::ServiceExt;
 
 use super::{ENDPOINTS, FIELDS, document};
-use crate::app::{App, Parts};
-use crate::settings::Settings;
+use crate::app::App;
 use crate::wire::batches::CreateBatch;
 use crate::wire::chat::ChatRequest;
 use crate::wire::completions::CompletionRequest;
@@ -109,10 +106,7 @@ fn the_documented_endpoints_are_those_that_are_routed() {
 
 #[tokio::test]
 async fn documented_endpoints_answer() {
-    let store = Store::open("sqlite::memory:", store::Settings::default()).await.unwrap();
-    let agent = Agent::scripted("<|channel|>final<|message|>hello<|return|>");
-    let parts = Parts { agent, store, models: vec!["tiny".into()], settings: Settings::default(), keys: None };
-    let router = crate::router(App::new(parts));
+    let router = crate::router(App::idle().await);
     for endpoint in ENDPOINTS {
         for path in [endpoint.path, endpoint.path.strip_prefix("/v1").unwrap()] {
             let path = path.replace('{', "x").replace('}', "y");

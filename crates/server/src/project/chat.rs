@@ -142,10 +142,15 @@ impl ChatProjection {
             let letters = delta.to_string().len() % PADDING_LETTERS;
             "x".repeat(PADDING_LETTERS - letters)
         });
-        let logprobs = logprobs.map(|content| json!({ "content": content, "refusal": null }));
-        let choice = json!({ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason });
+        // What a token brings is moved, since `json!` copies what it is given.
+        let mut choice = json!({ "index": index, "delta": null, "logprobs": null, "finish_reason": finish_reason });
+        choice["delta"] = delta;
+        if let Some(content) = logprobs {
+            choice["logprobs"] = json!({ "content": null, "refusal": null });
+            choice["logprobs"]["content"] = Value::Array(content);
+        }
         let mut chunk = self.envelope("chat.completion.chunk");
-        chunk.insert("choices".to_owned(), json!([choice]));
+        chunk.insert("choices".to_owned(), Value::Array(vec![choice]));
         if self.head.usage_chunk {
             chunk.insert("usage".to_owned(), Value::Null);
         }

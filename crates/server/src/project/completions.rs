@@ -55,7 +55,8 @@ impl CompletionProjection {
     /// So many completions of each prompt, which is given as its tokens.
     pub(crate) fn new(head: CompletionHead, vocabulary: &Vocabulary, prompts: &[Vec<u32>], per_prompt: usize) -> Self {
         let choice = |ids: &Vec<u32>| {
-            let prompt_text = vocabulary.decode(ids);
+            let is_wanted = head.echo || head.logprobs;
+            let prompt_text = if is_wanted { vocabulary.decode(ids) } else { String::new() };
             let offset = if head.echo { 0 } else { prompt_text.chars().count() };
             Choice {
                 prompt_text,
@@ -93,8 +94,7 @@ impl CompletionProjection {
         if let Some(piece) = piece {
             told["text"] = json!(piece.text);
             if self.head.logprobs {
-                let is_left_out = |id| self.head.skip_special && self.vocabulary.text_bytes(id).is_none();
-                told["logprobs"] = choice.logprobs.push(piece.tokens, is_left_out);
+                told["logprobs"] = choice.logprobs.push(piece.tokens, |id| choice.raw.leaves_out(id));
             }
             if self.head.return_ids {
                 told["token_ids"] = piece.tokens.iter().map(|token| token.id).collect();
@@ -140,7 +140,7 @@ impl CompletionProjection {
         let text = if self.head.echo { format!("{prompt_text}{}", raw.text) } else { raw.text.clone() };
         let lists = self.head.logprobs.then(|| {
             if self.head.echo {
-                let is_left_out = |id| self.head.skip_special && self.vocabulary.text_bytes(id).is_none();
+                let is_left_out = |id| raw.leaves_out(id);
                 LogprobLists::default().whole(&raw.prompt, &raw.tokens, &self.vocabulary, is_left_out)
             } else {
                 logprobs.told()
@@ -181,7 +181,7 @@ impl CompletionProjection {
 
     fn chunk(&self, choice: Value) -> Value {
         let mut chunk = self.envelope();
-        chunk.insert("choices".to_owned(), json!([choice]));
+        chunk.insert("choices".to_owned(), Value::Array(vec![choice]));
         if self.head.usage_chunk {
             chunk.insert("usage".to_owned(), Value::Null);
         }

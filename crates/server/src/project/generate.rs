@@ -36,10 +36,9 @@ impl GenerateProjection {
         Self { head, vocabulary: vocabulary.clone(), raw: RawText::new(vocabulary.clone(), skip_special) }
     }
 
-    /// The answer so far, where an event has changed it.
-    pub(crate) fn push(&mut self, event: &RawEvent) -> Option<Value> {
-        let grown = self.raw.push(event).is_some();
-        (grown || matches!(event, RawEvent::Finished(_))).then(|| self.object())
+    /// Takes an event up; whether it has changed the answer, which grows with every token and is put together only to be told.
+    pub(crate) fn push(&mut self, event: &RawEvent) -> bool {
+        self.raw.push(event).is_some() || matches!(event, RawEvent::Finished(_))
     }
 
     /// The answer so far.

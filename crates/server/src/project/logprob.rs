@@ -9,7 +9,7 @@ const LOGPROB_MIN: f64 = -9999.0;
 /// A token's log probability and its alternatives.
 pub(crate) fn logprob(token: &TokenLogprob) -> Value {
     let TokenLogprob { id: _, bytes, logprob, top } = token;
-    let entry = |bytes: &[u8], logprob: f32| json!({ "token": String::from_utf8_lossy(bytes), "logprob": finite(logprob), "bytes": bytes });
+    let entry = |bytes: &[u8], logprob: f32| json!({ "token": String::from_utf8_lossy(bytes), "bytes": bytes, "logprob": finite(logprob) });
     let mut told = entry(bytes, *logprob);
     told["top_logprobs"] = top.iter().map(|(bytes, logprob)| entry(bytes, *logprob)).collect();
     told

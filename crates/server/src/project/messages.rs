@@ -116,7 +116,7 @@ impl MessageProjection {
         block.text.push_str(text);
         let shown = block.kind != Kind::Thinking || self.head.display == Display::Full;
         let delta = block.delta(text).filter(|_| shown && !text.is_empty());
-        events.extend(delta.map(|delta| self.delta_of(&delta)));
+        events.extend(delta.map(|delta| self.delta_of(delta)));
         self.open = Some(block);
     }
 
@@ -130,13 +130,13 @@ impl MessageProjection {
                     block.text.clear();
                 }
                 let signature = (self.head.seal)(said);
-                events.push(self.delta_of(&json!({ "type": "signature_delta", "signature": signature })));
+                events.push(self.delta_of(json!({ "type": "signature_delta", "signature": signature })));
                 json!({ "type": "thinking", "thinking": block.text, "signature": signature })
             }
             Kind::ToolUse { id, name } => {
                 let input = object_of(&block.text);
                 let told = json!({ "type": "input_json_delta", "partial_json": input.to_string() });
-                events.push(self.delta_of(&told));
+                events.push(self.delta_of(told));
                 json!({ "type": "tool_use", "id": id, "name": name, "input": input })
             }
         };
@@ -149,8 +149,10 @@ impl MessageProjection {
         json!({ "type": "content_block_start", "index": self.content.len(), "content_block": block.opening() })
     }
 
-    fn delta_of(&self, delta: &Value) -> Value {
-        json!({ "type": "content_block_delta", "index": self.content.len(), "delta": delta })
+    fn delta_of(&self, delta: Value) -> Value {
+        let mut event = json!({ "type": "content_block_delta", "index": self.content.len(), "delta": null });
+        event["delta"] = delta;
+        event
     }
 
     fn stop_reason(&self) -> (Option<&'static str>, Option<&str>) {

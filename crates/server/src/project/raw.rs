@@ -68,12 +68,17 @@ impl RawText {
         })
     }
 
+    /// Whether the text is without this token: it is a control token, and these are not wanted.
+    pub(crate) fn leaves_out(&self, id: u32) -> bool {
+        self.skip_special && self.vocabulary.text_bytes(id).is_none()
+    }
+
     /// The text without the spellings of control tokens: each is cut out of the piece that its token came with.
     fn without_control(&self, text: &str, tokens: &[TokenLogprob]) -> String {
         let mut kept = String::with_capacity(text.len());
         let mut rest = text;
         for token in tokens {
-            if self.vocabulary.text_bytes(token.id).is_some() {
+            if !self.leaves_out(token.id) {
                 continue;
             }
             let spelling = String::from_utf8_lossy(&token.bytes);

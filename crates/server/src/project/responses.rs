@@ -10,11 +10,12 @@ mod names;
 mod object;
 
 use agent::{Ending, Opening, Outcome, Said, TokenLogprob, TurnEvent, Usage};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 use crate::history::HistoryItem;
 use crate::lower::sealed::Thought;
+use crate::project::logprob::logprob;
 use crate::wire::responses::{CreateResponse, Summary};
 use event::{Emitter, EventKind};
 
@@ -205,8 +206,9 @@ impl Projection {
     }
 
     fn tell(&mut self, kind: EventKind) {
-        let response = self.response();
-        self.emitter.emit(kind, json!({ "response": response }));
+        // Moved, since `json!` copies what it is given.
+        let fields = Map::from_iter([("response".to_owned(), self.response())]);
+        self.emitter.emit(kind, Value::Object(fields));
     }
 
     fn begin_item(&mut self, opening: &Opening) {
@@ -236,31 +238,28 @@ impl Projection {
     fn add_delta(&mut self, text: &str, logprobs: &[TokenLogprob]) {
         let Some(open) = &mut self.open else { return };
         open.text.push_str(text);
-        let logprobs: Vec<Value> = logprobs.iter().map(item::logprob).collect();
+        let logprobs: Vec<Value> = logprobs.iter().map(logprob).collect();
         open.logprobs.extend(logprobs.iter().cloned());
-        let output_index = self.output.len();
-        let place = json!({ "item_id": open.id, "output_index": output_index });
-        let part = json!({ "item_id": open.id, "output_index": output_index, "content_index": 0 });
-        match (&open.hosted, &open.opening) {
-            (Some(hosted), _) => {
-                if let Some(kind) = hosted.delta() {
-                    self.emitter.emit_at(kind, &place, json!({ "delta": text }));
-                }
-            }
-            (None, Opening::Reasoning) => {
-                self.emitter.emit_at(EventKind::ReasoningTextDelta, &part, json!({ "delta": text }));
-            }
-            (None, Opening::Message(_)) => {
-                let fields = json!({ "delta": text, "logprobs": logprobs });
-                self.emitter.emit_at(EventKind::OutputTextDelta, &part, fields);
-            }
-            (None, Opening::Call { kind: agent::CallKind::Function, .. }) => {
-                self.emitter.emit_at(EventKind::FunctionCallArgumentsDelta, &place, json!({ "delta": text }));
-            }
-            (None, Opening::Call { kind: agent::CallKind::Custom, .. }) => {
-                self.emitter.emit_at(EventKind::CustomToolCallInputDelta, &place, json!({ "delta": text }));
-            }
+        let kind = match (&open.hosted, &open.opening) {
+            (Some(hosted), _) => match hosted.delta() {
+                Some(kind) => kind,
+                None => return,
+            },
+            (None, Opening::Reasoning) => EventKind::ReasoningTextDelta,
+            (None, Opening::Message(_)) => EventKind::OutputTextDelta,
+            (None, Opening::Call { kind: agent::CallKind::Function, .. }) => EventKind::FunctionCallArgumentsDelta,
+            (None, Opening::Call { kind: agent::CallKind::Custom, .. }) => EventKind::CustomToolCallInputDelta,
+        };
+        // One object a token, which becomes the event.
+        let mut fields = json!({ "item_id": open.id, "output_index": self.output.len() });
+        if matches!(kind, EventKind::ReasoningTextDelta | EventKind::OutputTextDelta) {
+            fields["content_index"] = json!(0);
         }
+        fields["delta"] = json!(text);
+        if kind == EventKind::OutputTextDelta {
+            fields["logprobs"] = Value::Array(logprobs);
+        }
+        self.emitter.emit(kind, fields);
     }
 
     /// Closes the item that is open; `said` is missing where the turn broke off.

@@ -28,8 +28,7 @@ async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody
 }
 
 async fn list_batches(State(app): State<App>, caller: Caller, query: Query) -> Result<JsonBody, ApiError> {
-    let limit = query.integer("limit", 1, 100)?.unwrap_or(20) as u32;
-    let after = query.text("after").filter(|after| !after.is_empty()).map(str::to_owned);
+    let (limit, after) = (query.limit()?, query.after());
     query.finish()?;
     let listed = app.store().list(KIND, &caller.owner, Page { after, limit, order: Order::Desc }).await?;
     let object = |record: &store::Record| Ok::<_, ApiError>(Batch::of_record(record)?.object(&record.id));

@@ -83,18 +83,17 @@ impl Answer {
 
     /// The answer in pieces.
     async fn write<S: Source<Event = agent::TurnEvent>>(mut self, mut turns: Together<S>, pen: Pen) {
-        let chunk = |chunk: &Value| sse::unnamed(&chunk.to_string());
         for first in self.projection.start() {
-            pen.write(chunk(&first)).await;
+            pen.write(sse::unnamed(&first)).await;
         }
         let ended = self.write_turns(&mut turns, &pen).await;
         match ended {
             Ok(()) => {
                 if let Some(last) = self.projection.end() {
-                    pen.write(chunk(&last)).await;
+                    pen.write(sse::unnamed(&last)).await;
                 }
             }
-            Err(error) => pen.write(chunk(&self.projection.fail(&error))).await,
+            Err(error) => pen.write(sse::unnamed(self.projection.fail(&error))).await,
         }
         pen.write(sse::unnamed("[DONE]")).await;
     }
@@ -111,7 +110,7 @@ impl Answer {
                 self.keep().await?;
             }
             for chunk in chunks {
-                pen.write(sse::unnamed(&chunk.to_string())).await;
+                pen.write(sse::unnamed(&chunk)).await;
             }
         }
         Ok(())

@@ -61,12 +61,11 @@ fn read(body: &Value) -> Result<CreateResponse, ApiError> {
     let unknown = body.as_object().and_then(|body| body.keys().find(|name| !KNOWN.contains(&name.as_str())));
     if let Some(name) = unknown {
         let message = format!("unknown parameter {name}: expected one of {}", KNOWN.join(", "));
-        return Err(ApiError { code: Some("unknown_parameter"), ..ApiError::invalid(name, message) });
+        return Err(ApiError::unknown_parameter(name, message));
     }
     let create = CreateResponse::read(body)?;
     if create.model.is_none() {
-        let missing = ApiError::invalid("model", "model is missing; it is required");
-        return Err(ApiError { code: Some("missing_required_parameter"), ..missing });
+        return Err(ApiError::missing("model"));
     }
     Ok(create)
 }

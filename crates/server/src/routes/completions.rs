@@ -5,7 +5,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use serde_json::Value;
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -82,15 +81,14 @@ fn head(app: &App, request: &CompletionRequest) -> CompletionHead {
 }
 
 async fn write<S: Source<Event = RawEvent>>(mut projection: CompletionProjection, mut sources: Together<S>, pen: Pen) {
-    let chunk = |chunk: &Value| sse::unnamed(&chunk.to_string());
     for first in projection.start() {
-        pen.write(chunk(&first)).await;
+        pen.write(sse::unnamed(&first)).await;
     }
     let last = loop {
         match sources.next().await {
             Ok(Some((index, event))) => {
                 for told in projection.push(index, &event) {
-                    pen.write(chunk(&told)).await;
+                    pen.write(sse::unnamed(&told)).await;
                 }
             }
             Ok(None) => break projection.end(),
@@ -98,7 +96,7 @@ async fn write<S: Source<Event = RawEvent>>(mut projection: CompletionProjection
         }
     };
     if let Some(last) = last {
-        pen.write(chunk(&last)).await;
+        pen.write(sse::unnamed(&last)).await;
     }
     pen.write(sse::unnamed("[DONE]")).await;
 }

@@ -75,20 +75,19 @@ async fn upload(State(app): State<App>, caller: Caller, request: Request) -> Res
             "expires_after[anchor]" => &mut form.anchor,
             "expires_after[seconds]" => &mut form.seconds,
             name => {
-                let unknown = ApiError::invalid(name, format!("unknown parameter {name}; leave it out"));
-                return Err(ApiError { code: Some("unknown_parameter"), ..unknown });
+                return Err(ApiError::unknown_parameter(name, format!("unknown parameter {name}; leave it out")));
             }
         };
         *slot = Some(text(field, &ahead).await?);
     }
     let Form { purpose, anchor, seconds } = form;
-    let purpose = purpose.ok_or_else(|| missing("purpose"))?;
+    let purpose = purpose.ok_or_else(|| ApiError::missing("purpose"))?;
     if !PURPOSES.contains(&purpose.as_str()) {
         let message = format!("purpose is {purpose:?}: expected one of {}", PURPOSES.join(", "));
         return Err(ApiError::invalid("purpose", message));
     }
     let expires_at = expiry(anchor.as_deref(), seconds.as_deref())?;
-    let (draft, name) = written.ok_or_else(|| missing("file"))?;
+    let (draft, name) = written.ok_or_else(|| ApiError::missing("file"))?;
     let (id, file) = draft.finish(name, &purpose, expires_at).await?;
     Ok(JsonBody(file.object(&id)))
 }
@@ -128,7 +127,7 @@ async fn list_files(State(app): State<App>, caller: Caller, query: Query) -> Res
     let limit = query.integer("limit", 1, PAGE_FILES_MAX)?.unwrap_or(PAGE_FILES_MAX) as usize;
     let order = query.order()?;
     let purpose = query.text("purpose").map(str::to_owned);
-    let mut after = query.text("after").filter(|after| !after.is_empty()).map(str::to_owned);
+    let mut after = query.after();
     query.finish()?;
     let mut files = Vec::new();
     loop {
@@ -205,9 +204,4 @@ fn broken(error: &MultipartError) -> ApiError {
     // Whatever ends a body too soon, a client that is too slow or gone, is no fault of the server's.
     let status = if error.status().is_client_error() { error.status() } else { StatusCode::BAD_REQUEST };
     ApiError::new(status, "invalid_request_error", Some("invalid_multipart"), message)
-}
-
-fn missing(name: &str) -> ApiError {
-    let missing = ApiError::invalid(name, format!("{name} is missing; it is required"));
-    ApiError { code: Some("missing_required_parameter"), ..missing }
 }

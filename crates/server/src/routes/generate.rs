@@ -78,16 +78,17 @@ async fn write<S: Source<Event = RawEvent>>(
     pen: Pen,
 ) {
     loop {
-        let told = match sources.next().await {
-            Ok(Some((index, event))) => projections[index].push(&event),
+        match sources.next().await {
+            Ok(Some((index, event))) => {
+                if projections[index].push(&event) {
+                    pen.write(sse::unnamed(projections[index].object())).await;
+                }
+            }
             Ok(None) => break,
             Err(error) => {
-                pen.write(sse::unnamed(&error.body().to_string())).await;
+                pen.write(sse::unnamed(error.body())).await;
                 break;
             }
-        };
-        if let Some(told) = told {
-            pen.write(sse::unnamed(&told.to_string())).await;
         }
     }
     pen.write(sse::unnamed("[DONE]")).await;

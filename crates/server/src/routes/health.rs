@@ -42,7 +42,7 @@ async fn ready(State(app): State<App>) -> Response {
 fn answer(status: StatusCode, word: &str, app: &App) -> Response {
     let stats = app.agent().engine().stats();
     let body = json!({ "status": word, "model": app.models()[0], "running": stats.running, "waiting": stats.queued });
-    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+    (status, JsonBody(body)).into_response()
 }
 
 async fn metrics(State(app): State<App>) -> Response {
@@ -51,6 +51,6 @@ async fn metrics(State(app): State<App>) -> Response {
 }
 
 /// What there is, for programs.
-async fn description() -> JsonBody {
-    JsonBody(openapi::document())
+async fn description() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::text()).into_response()
 }

@@ -5,7 +5,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -42,7 +42,7 @@ async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody
     let mut projection = MessageProjection::new(head);
     let mut turns = Together::new(vec![turn]);
     if request.stream {
-        let ping = named(&ping());
+        let ping = sse::event(&ping());
         let silence = app.settings().keep_alive;
         return Ok(live_body::answer(silence, ping, |pen| write(app, caller, projection, turns, pen)));
     }
@@ -76,16 +76,11 @@ async fn write<S: Source<Event = TurnEvent>>(
                     remembered::keep(&app, &caller, projection.said()).await;
                 }
                 for event in events {
-                    pen.write(named(&event)).await;
+                    pen.write(sse::event(&event)).await;
                 }
             }
             Ok(None) => return,
-            Err(error) => return pen.write(named(&projection.fail(&error))).await,
+            Err(error) => return pen.write(sse::event(&projection.fail(&error))).await,
         }
     }
-}
-
-/// An event under its own name.
-fn named(event: &Value) -> axum::body::Bytes {
-    sse::named(event["type"].as_str().unwrap_or_default(), &event.to_string())
 }

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -44,14 +44,10 @@ async fn stream(app: App, caller: Caller, create: CreateResponse) -> Result<Resp
         let mut foreground = foreground;
         while let Some(events) = foreground.next().await {
             for event in events {
-                pen.write(sse_event(&event)).await;
+                pen.write(sse::event(&event)).await;
             }
         }
     }))
-}
-
-fn sse_event(event: &Value) -> axum::body::Bytes {
-    sse::named(event["type"].as_str().unwrap_or_default(), &event.to_string())
 }
 
 async fn count(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody) -> Result<JsonBody, ApiError> {

@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
 use crate::project::list;
-use crate::stored::{found, unix_seconds, unreadable};
+use crate::stored::{self, found, unix_seconds, unreadable};
 use crate::wire::chat;
 use crate::wire::fields::Fields;
 use crate::wire::query::{PageQuery, Query};
@@ -41,7 +41,6 @@ pub(crate) fn routes() -> Router<App> {
 /// Keeps a completion.
 pub(crate) async fn keep(app: &App, caller: &Caller, completion: Value, messages: &[Value]) -> Result<(), ApiError> {
     let created = unix_seconds();
-    let kept_for = app.settings().stored_for.map(|time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
     let id = completion["id"].as_str().unwrap_or_default().to_owned();
     let record = Record {
         kind: KIND.to_owned(),
@@ -49,7 +48,7 @@ pub(crate) async fn keep(app: &App, caller: &Caller, completion: Value, messages
         id,
         body: Kept { completion, messages: messages.to_vec() }.body(),
         created,
-        expires: kept_for.map(|seconds| created.saturating_add(seconds)),
+        expires: stored::expiry(app, created),
         version: 1,
     };
     Ok(app.store().put(record).await?)
@@ -114,7 +113,7 @@ async fn messages(
     Path(id): Path<String>,
     query: Query,
 ) -> Result<JsonBody, ApiError> {
-    let PageQuery { after, limit, order } = oldest_first(&query)?;
+    let page = oldest_first(&query)?;
     query.finish()?;
     let (kept, _) = need(&app, &caller, &id).await?;
     let named = |(index, message): (usize, Value)| {
@@ -124,19 +123,9 @@ async fn messages(
         message["content_parts"] = parts.unwrap_or_default();
         message
     };
-    let mut all: Vec<Value> = kept.messages.into_iter().enumerate().map(named).collect();
-    if order == Order::Desc {
-        all.reverse();
-    }
-    let start = match &after {
-        Some(after) => {
-            1 + all.iter().position(|message| message["id"] == **after).ok_or_else(|| list::unknown_after(after))?
-        }
-        None => 0,
-    };
-    let has_more = all.len() > start + limit as usize;
-    let page = all.into_iter().skip(start).take(limit as usize).collect();
-    Ok(JsonBody(list::object(page, has_more)))
+    let all = kept.messages.into_iter().enumerate().map(named).collect();
+    let (messages, has_more) = list::page(all, &page, |message: &Value| message["id"].as_str().unwrap_or_default())?;
+    Ok(JsonBody(list::object(messages, has_more)))
 }
 
 pub(crate) async fn list(State(app): State<App>, caller: Caller, query: Query) -> Result<JsonBody, ApiError> {

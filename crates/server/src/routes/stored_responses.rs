@@ -5,7 +5,6 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
-use store::Order;
 
 use crate::app::App;
 use crate::background;
@@ -17,7 +16,7 @@ use crate::json_body::JsonBody;
 use crate::project::include::Include;
 use crate::project::list;
 use crate::stored::{Stored, Versioned};
-use crate::wire::query::{PageQuery, Query};
+use crate::wire::query::Query;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -77,23 +76,7 @@ async fn input_items(
     let page = query.page()?;
     query.finish()?;
     let Versioned { stored, .. } = Stored::need(&app, &caller.owner, &id).await?;
-    let (items, has_more) = cut(stored.input, &page)?;
+    let (items, has_more) = list::page(stored.input, &page, HistoryItem::id)?;
     let items = items.into_iter().map(|item| include.shown(&app, &caller, item)).collect();
     Ok(JsonBody(list::object(items, has_more)))
-}
-
-/// A page of a whole list that is given oldest first.
-fn cut(mut items: Vec<HistoryItem>, page: &PageQuery) -> Result<(Vec<HistoryItem>, bool), ApiError> {
-    if page.order == Order::Desc {
-        items.reverse();
-    }
-    if let Some(after) = &page.after {
-        let place = items.iter().position(|item| item.id() == after);
-        let place = place.ok_or_else(|| list::unknown_after(after))?;
-        items.drain(..=place);
-    }
-    let limit = page.limit as usize;
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    Ok((items, has_more))
 }

@@ -149,12 +149,12 @@ impl Connection {
             // Clients may give each request a name of its own.
             self.lanes.retain(|_, lane| Arc::strong_count(&lane.busy) > 1);
             while self.tasks.try_join_next().is_some() {}
+            if self.lanes.len() == LANES_MAX {
+                let message = format!("this connection has {LANES_MAX} busy streams already; wait for the end of one");
+                return Some(refusal(&too_many(message), stream_id.as_deref()));
+            }
         }
-        let (lanes, stream) = (self.lanes.len(), stream_id.clone());
-        if lanes == LANES_MAX && !self.lanes.contains_key(&stream_id) {
-            let message = format!("this connection has {LANES_MAX} busy streams already; wait for the end of one");
-            return Some(refusal(&too_many(message), stream_id.as_deref()));
-        }
+        let stream = stream_id.clone();
         let lane = self.lanes.entry(stream_id).or_insert_with_key(|stream_id| {
             let (requests, waiting) = mpsc::channel(WAITING_MAX);
             let sender = Sender::new(stream_id.clone(), self.sender.clone());

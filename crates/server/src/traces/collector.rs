@@ -9,7 +9,7 @@ use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Message;
 use crate::listener::ServeError;
@@ -45,7 +45,7 @@ impl Collector {
 
     /// Sends what comes until nobody can send any more.
     pub(super) async fn run(self, mut messages: mpsc::Receiver<Message>, metrics: Arc<Metrics>) {
-        let (mut waiting, mut flushed) = (Vec::new(), Vec::new());
+        let (mut waiting, mut flushed) = (Vec::new(), Vec::<oneshot::Sender<()>>::new());
         while let Some(message) = messages.recv().await {
             take(message, &mut waiting, &mut flushed);
             let until = tokio::time::Instant::now() + BATCH_TIME;
@@ -64,7 +64,7 @@ impl Collector {
                 tracing::warn!(collector = self.address, reason, spans = count, "spans are lost");
             }
             for done in flushed.drain(..) {
-                let _ = tokio::sync::oneshot::Sender::send(done, ());
+                let _ = done.send(());
             }
         }
     }
@@ -94,7 +94,7 @@ impl Collector {
     }
 }
 
-fn take(message: Message, waiting: &mut Vec<Value>, flushed: &mut Vec<tokio::sync::oneshot::Sender<()>>) {
+fn take(message: Message, waiting: &mut Vec<Value>, flushed: &mut Vec<oneshot::Sender<()>>) {
     match message {
         Message::Spans(spans) => waiting.extend(spans),
         Message::Flush(done) => flushed.push(done),

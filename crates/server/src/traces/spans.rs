@@ -2,11 +2,11 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 
 use super::Trace;
 use crate::turns::TurnTimes;
+use crate::{hexadecimal, random};
 
 /// OTLP's kinds of spans.
 const KIND_INTERNAL: u8 = 1;
@@ -15,9 +15,8 @@ const KIND_SERVER: u8 = 2;
 const STATUS_ERROR: u8 = 2;
 
 /// The span of a request, and below it those of its turns.
-pub(super) fn of(trace: &Trace<'_>, turns: &[TurnTimes], model: &str, random: &SystemRandom) -> Vec<Value> {
-    let ids =
-        Ids { trace: trace.parent.map_or_else(|| hexadecimal::<16>(random), |parent| plain(&parent.trace)), random };
+pub(super) fn of(trace: &Trace<'_>, turns: &[TurnTimes], model: &str) -> Vec<Value> {
+    let ids = Ids { trace: hexadecimal::write(&trace.parent.map_or_else(random::bytes, |parent| parent.trace)) };
     let clock = Clock { at: trace.at, started: trace.started };
     let root = ids.next();
     let mut attributes = vec![
@@ -28,7 +27,7 @@ pub(super) fn of(trace: &Trace<'_>, turns: &[TurnTimes], model: &str, random: &S
     ];
     attributes.extend(trace.code.map(|code| text("error.type", code)));
     let name = format!("{} {}", trace.method, trace.route);
-    let parent = trace.parent.map(|parent| plain(&parent.span));
+    let parent = trace.parent.map(|parent| hexadecimal::write(&parent.span));
     let mut span =
         ids.span(&root, parent.as_deref(), &name, KIND_SERVER, attributes, &clock.span(trace.started, Instant::now()));
     if trace.status >= 500 {
@@ -42,7 +41,7 @@ pub(super) fn of(trace: &Trace<'_>, turns: &[TurnTimes], model: &str, random: &S
 }
 
 /// A turn: the call of the model, and in it queue, prompt and answer.
-fn of_turn(ids: &Ids<'_>, root: &str, turn: &TurnTimes, model: &str, clock: &Clock) -> Vec<Value> {
+fn of_turn(ids: &Ids, root: &str, turn: &TurnTimes, model: &str, clock: &Clock) -> Vec<Value> {
     let TurnTimes { asked, begun, first_token, ended, usage, ending, guarded } = *turn;
     let agent::Usage { input_tokens, cached_tokens, output_tokens, reasoning_tokens } = usage;
     let call = ids.next();
@@ -79,14 +78,13 @@ fn of_turn(ids: &Ids<'_>, root: &str, turn: &TurnTimes, model: &str, clock: &Clo
 }
 
 /// Names of spans.
-struct Ids<'a> {
+struct Ids {
     trace: String,
-    random: &'a SystemRandom,
 }
 
-impl Ids<'_> {
+impl Ids {
     fn next(&self) -> String {
-        hexadecimal::<8>(self.random)
+        hexadecimal::write(&random::bytes::<8>())
     }
 
     fn span(
@@ -128,16 +126,6 @@ impl Clock {
         };
         (nanoseconds(from), nanoseconds(to))
     }
-}
-
-fn hexadecimal<const COUNT: usize>(random: &SystemRandom) -> String {
-    let mut bytes = [0; COUNT];
-    random.fill(&mut bytes).expect("the system gives random bytes");
-    plain(&bytes)
-}
-
-fn plain(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn text(key: &str, value: &str) -> Value {

@@ -11,8 +11,11 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::wire::decoding::{Decoding, priority, stops};
 use crate::wire::fields::{At, Fields};
-use crate::wire::responses::Verbosity;
+use crate::wire::responses::{
+    METADATA_KEY_LETTERS_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_LETTERS_MAX, VERBOSITIES, Verbosity,
+};
 use crate::wire::schema;
+use crate::wire::tools::name;
 
 pub(crate) use conversation::{ChatCall, ChatMessage};
 pub(crate) use thinking::Thinking;
@@ -21,8 +24,6 @@ pub(crate) use thinking::Thinking;
 const CHOICES_MAX: i64 = 128;
 /// Most messages of a conversation.
 const MESSAGES_MAX: usize = 16_384;
-/// Most pairs of metadata, letters of a key and of a value, as OpenAI allows.
-const METADATA_MAX: (usize, usize, usize) = (16, 64, 512);
 
 /// `POST /v1/chat/completions`.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub(crate) struct ChatRequest {
     pub(crate) model: String,
     /// The conversation; at least one message.
     pub(crate) messages: Vec<ChatMessage>,
-    /// The messages as they came, for a completion that is stored.
+    /// The messages as they came, where the completion is to be stored; else none.
     pub(crate) raw_messages: Vec<Value>,
     /// Tools of the caller.
     pub(crate) tools: Vec<Tool>,
@@ -97,7 +98,8 @@ impl ChatRequest {
         if messages.value.as_array().is_none_or(|messages| !(1..=MESSAGES_MAX).contains(&messages.len())) {
             return Err(messages.expected(&format!("an array of 1 to {MESSAGES_MAX} messages")));
         }
-        let raw_messages = messages.value.as_array().cloned().unwrap_or_default();
+        let store = fields.optional("store", At::bool)?.unwrap_or(false);
+        let raw_messages = messages.value.as_array().filter(|_| store).cloned().unwrap_or_default();
         let messages = conversation::read(messages)?;
         let tools = tools::read(&fields)?;
         let tool_choice = tools::choice(&fields, &tools.tools)?;
@@ -113,14 +115,14 @@ impl ChatRequest {
             parallel_tool_calls: fields.optional("parallel_tool_calls", At::bool)?.unwrap_or(false),
             format: fields.optional("response_format", format)?.unwrap_or_default(),
             thinking: Thinking::read(&fields)?,
-            verbosity: fields.optional("verbosity", |at| at.word(VERBOSITIES))?,
+            verbosity: fields.optional("verbosity", |at| at.word(&VERBOSITIES))?,
             decoding: Decoding::read(&fields)?,
             tokens_max: tokens_max(&fields)?,
             stop: fields.optional("stop", stops)?.unwrap_or_default(),
             choices: fields.optional("n", |at| at.integer(1, CHOICES_MAX))?.unwrap_or(1) as usize,
             top_logprobs: top_logprobs(&fields)?,
             stream: StreamOptions::read(&fields)?,
-            store: fields.optional("store", At::bool)?.unwrap_or(false),
+            store,
             metadata: fields.optional("metadata", metadata)?,
             service_tier,
             priority: match service_tier {
@@ -177,9 +179,6 @@ const TIERS: &[(&str, Tier)] = &[
     ("fast", Tier::Priority),
 ];
 
-const VERBOSITIES: &[(&str, Verbosity)] =
-    &[("low", Verbosity::Low), ("medium", Verbosity::Medium), ("high", Verbosity::High)];
-
 /// Either of the two names; the newer one counts.
 fn tokens_max(fields: &Fields<'_>) -> Result<Option<usize>, ApiError> {
     let read = |at: At<'_>| at.integer(1, i64::from(u32::MAX)).map(|tokens| tokens as usize);
@@ -215,7 +214,7 @@ pub(crate) fn format(at: At<'_>) -> Result<Format, ApiError> {
         Kind::Schema => {
             let wanted = form.need("json_schema")?.object()?;
             let format = Format::JsonSchema {
-                name: wanted.need("name").and_then(tools::name)?,
+                name: wanted.need("name").and_then(name)?,
                 description: wanted.optional("description", At::string)?,
                 schema: wanted.need("schema").and_then(schema::read_object_schema)?,
                 strict: wanted.optional("strict", At::bool)?.unwrap_or(false),
@@ -230,15 +229,14 @@ pub(crate) fn format(at: At<'_>) -> Result<Format, ApiError> {
 
 /// Pairs of short texts.
 pub(crate) fn metadata(at: At<'_>) -> Result<Value, ApiError> {
-    let (pairs_max, key_max, value_max) = METADATA_MAX;
     let short = |(key, value): (&String, &Value)| {
-        let value = value.as_str().is_some_and(|value| value.chars().count() <= value_max);
-        value && key.chars().count() <= key_max
+        let value = value.as_str().is_some_and(|value| value.chars().count() <= METADATA_VALUE_LETTERS_MAX);
+        value && key.chars().count() <= METADATA_KEY_LETTERS_MAX
     };
     match at.value.as_object() {
-        Some(pairs) if pairs.len() <= pairs_max && pairs.iter().all(short) => Ok(at.value.clone()),
+        Some(pairs) if pairs.len() <= METADATA_PAIRS_MAX && pairs.iter().all(short) => Ok(at.value.clone()),
         _ => Err(at.expected(&format!(
-            "an object of at most {pairs_max} strings, keys of at most {key_max} and values of at most {value_max} letters"
+            "an object of at most {METADATA_PAIRS_MAX} strings, keys of at most {METADATA_KEY_LETTERS_MAX} and values of at most {METADATA_VALUE_LETTERS_MAX} letters"
         ))),
     }
 }

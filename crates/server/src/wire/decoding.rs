@@ -1,5 +1,4 @@
-//! How tokens are to be chosen, as Chat Completions, Completions, Messages and `/generate` spell it. It must not know what is asked
-//! of the model.
+//! How tokens are to be chosen, as every API spells it. It must not know what is asked of the model.
 
 use engine::{Priority, Sampling};
 use serde_json::Value;
@@ -15,13 +14,14 @@ const STOP_BYTES_MAX: usize = 1024;
 /// What a request says of sampling; what it does not say is the server's choice.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Decoding {
-    pub(crate) temperature: Option<f32>,
-    pub(crate) top_p: Option<f32>,
+    /// As it was written, like all numbers here: some answers repeat them.
+    pub(crate) temperature: Option<f64>,
+    pub(crate) top_p: Option<f64>,
     pub(crate) top_k: Option<usize>,
-    pub(crate) min_p: Option<f32>,
-    pub(crate) presence_penalty: Option<f32>,
-    pub(crate) frequency_penalty: Option<f32>,
-    pub(crate) repetition_penalty: Option<f32>,
+    pub(crate) min_p: Option<f64>,
+    pub(crate) presence_penalty: Option<f64>,
+    pub(crate) frequency_penalty: Option<f64>,
+    pub(crate) repetition_penalty: Option<f64>,
     pub(crate) logit_bias: Vec<(u32, f32)>,
     pub(crate) seed: Option<u64>,
 }
@@ -29,19 +29,35 @@ pub(crate) struct Decoding {
 impl Decoding {
     /// Everything that OpenAI and the servers beside it have.
     pub(crate) fn read(fields: &Fields<'_>) -> Result<Self, ApiError> {
-        let within = |name: &'static str, least: f64, most: f64| {
-            fields.optional(name, |at| at.number(least, most).map(|number| number as f32))
-        };
+        Ok(Self {
+            top_k: fields.optional("top_k", |at| top_k(at, i64::from(u32::MAX)))?,
+            logit_bias: fields.optional("logit_bias", logit_bias)?.unwrap_or_default(),
+            seed: fields.optional("seed", seed)?,
+            ..Self::read_decimals(fields)?
+        })
+    }
+
+    /// The same for the Responses API: no biases, and its own idea of what an integer is.
+    pub(crate) fn read_for_response(fields: &Fields<'_>) -> Result<Self, ApiError> {
+        let seed = fields.optional("seed", |at| at.integer(i64::MIN, i64::MAX))?;
+        Ok(Self {
+            top_k: fields.optional("top_k", |at| top_k(at, 1 << 31))?,
+            seed: seed.map(i64::cast_unsigned),
+            ..Self::read_decimals(fields)?
+        })
+    }
+
+    /// The settings with decimals, which all APIs have in the same ranges.
+    fn read_decimals(fields: &Fields<'_>) -> Result<Self, ApiError> {
+        let within = |name: &'static str, least: f64, most: f64| fields.optional(name, |at| at.number(least, most));
         Ok(Self {
             temperature: within("temperature", 0.0, 2.0)?,
             top_p: within("top_p", 0.0, 1.0)?,
-            top_k: fields.optional("top_k", top_k)?,
             min_p: within("min_p", 0.0, 1.0)?,
             presence_penalty: within("presence_penalty", -2.0, 2.0)?,
             frequency_penalty: within("frequency_penalty", -2.0, 2.0)?,
             repetition_penalty: within("repetition_penalty", 0.01, 100.0)?,
-            logit_bias: fields.optional("logit_bias", logit_bias)?.unwrap_or_default(),
-            seed: fields.optional("seed", seed)?,
+            ..Self::default()
         })
     }
 
@@ -59,15 +75,16 @@ impl Decoding {
             ref logit_bias,
             seed,
         } = *self;
+        let number = |asked: Option<f64>, base: f32| asked.map_or(base, |number| number as f32);
         Sampling {
-            temperature: temperature.unwrap_or(base.temperature),
+            temperature: number(temperature, base.temperature),
             // Nothing but the likeliest token is left by a share of 0, as by the smallest one above it.
-            top_p: top_p.unwrap_or(base.top_p).max(f32::MIN_POSITIVE),
+            top_p: number(top_p, base.top_p).max(f32::MIN_POSITIVE),
             top_k: top_k.unwrap_or(base.top_k),
-            min_p: min_p.unwrap_or(base.min_p),
-            presence_penalty: presence_penalty.unwrap_or(base.presence_penalty),
-            frequency_penalty: frequency_penalty.unwrap_or(base.frequency_penalty),
-            repetition_penalty: repetition_penalty.unwrap_or(base.repetition_penalty),
+            min_p: number(min_p, base.min_p),
+            presence_penalty: number(presence_penalty, base.presence_penalty),
+            frequency_penalty: number(frequency_penalty, base.frequency_penalty),
+            repetition_penalty: number(repetition_penalty, base.repetition_penalty),
             logit_bias: if logit_bias.is_empty() { base.logit_bias.clone() } else { logit_bias.clone() },
             seed: seed.unwrap_or(chance).wrapping_add(choice as u64),
         }
@@ -76,12 +93,16 @@ impl Decoding {
 
 /// Who goes first: routers send a number, and less goes earlier.
 pub(crate) fn priority(fields: &Fields<'_>) -> Result<Priority, ApiError> {
-    let number = fields.optional("priority", |at| at.integer(i64::MIN, i64::MAX))?;
-    Ok(match number.unwrap_or(0) {
+    Ok(fields.optional("priority", |at| at.integer(i64::MIN, i64::MAX))?.map(rank).unwrap_or_default())
+}
+
+/// Who goes first by this number.
+pub(crate) fn rank(number: i64) -> Priority {
+    match number {
         ..0 => Priority::High,
         0 => Priority::Normal,
         1.. => Priority::Low,
-    })
+    }
 }
 
 /// One stop text or several.
@@ -108,8 +129,8 @@ pub(crate) fn ids(at: At<'_>) -> Result<Vec<u32>, ApiError> {
 }
 
 /// −1 and 0 both keep all.
-fn top_k(at: At<'_>) -> Result<usize, ApiError> {
-    at.integer(-1, i64::from(u32::MAX)).map(|number| usize::try_from(number).unwrap_or(0))
+fn top_k(at: At<'_>, most: i64) -> Result<usize, ApiError> {
+    at.integer(-1, most).map(|number| usize::try_from(number).unwrap_or(0))
 }
 
 /// Any integer of 64 bits, with or without sign.
@@ -150,6 +171,47 @@ mod tests {
         assert_eq!(sampling.logit_bias, [(5, -100.0)]);
         sampling.check(10).unwrap();
         assert_eq!(Decoding::default().sampling(&Sampling::default(), 9, 2).seed, 11);
+    }
+
+    #[test]
+    fn each_setting_arrives_and_what_is_left_out_is_the_servers() {
+        let body = json!({
+            "temperature": 0.25, "top_p": 0.5, "top_k": 7, "min_p": 0.125, "presence_penalty": 1.5,
+            "frequency_penalty": -1.5, "repetition_penalty": 1.25, "seed": 3,
+        });
+        let asked = Sampling {
+            temperature: 0.25,
+            top_p: 0.5,
+            top_k: 7,
+            min_p: 0.125,
+            presence_penalty: 1.5,
+            frequency_penalty: -1.5,
+            repetition_penalty: 1.25,
+            logit_bias: Vec::new(),
+            seed: 3,
+        };
+        let fields = Fields::of_body(&body).unwrap();
+        for read in [Decoding::read(&fields), Decoding::read_for_response(&fields)] {
+            assert_eq!(read.unwrap().sampling(&Sampling::default(), 9, 0), asked);
+        }
+        let base = Sampling { logit_bias: vec![(5, 1.0)], ..asked };
+        assert_eq!(Decoding::default().sampling(&base, 9, 0), Sampling { seed: 9, ..base });
+    }
+
+    #[test]
+    fn the_responses_api_has_no_biases_and_smaller_integers() {
+        let read = |body: Value| {
+            let fields = Fields::of_body(&body).unwrap();
+            Decoding::read_for_response(&fields).and_then(|read| fields.finish().map(|()| read))
+        };
+        assert_eq!(read(json!({ "seed": -1 })).unwrap().seed, Some(u64::MAX));
+        for (body, path) in [
+            (json!({ "logit_bias": { "5": 1 } }), "logit_bias"),
+            (json!({ "seed": u64::MAX }), "seed"),
+            (json!({ "top_k": 1_i64 << 32 }), "top_k"),
+        ] {
+            assert_eq!(read(body).unwrap_err().param.as_deref(), Some(path));
+        }
     }
 
     #[test]

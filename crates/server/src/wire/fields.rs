@@ -40,11 +40,7 @@ impl<'a> Fields<'a> {
 
     /// The field, which must be there.
     pub(crate) fn need(&self, name: &'static str) -> Result<At<'a>, ApiError> {
-        self.get(name).ok_or_else(|| {
-            let path = self.path_of(name);
-            let missing = ApiError::invalid(path.clone(), format!("{path} is missing; it is required"));
-            ApiError { code: Some("missing_required_parameter"), ..missing }
-        })
+        self.get(name).ok_or_else(|| ApiError::missing(&self.path_of(name)))
     }
 
     /// The field read by `read`, if it is there and not null.
@@ -63,7 +59,7 @@ impl<'a> Fields<'a> {
         let Some(name) = unknown else { return Ok(()) };
         let path = self.path_of(name);
         let message = format!("unknown parameter {path}; nothing is ignored silently, so leave it out");
-        Err(ApiError { code: Some("unknown_parameter"), ..ApiError::invalid(path, message) })
+        Err(ApiError::unknown_parameter(path, message))
     }
 
     /// The path of a field of this object.

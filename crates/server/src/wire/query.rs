@@ -93,10 +93,18 @@ impl Query {
 
     /// Which part of a list.
     pub(crate) fn page(&self) -> Result<PageQuery, ApiError> {
-        let order = self.order()?;
+        Ok(PageQuery { order: self.order()?, limit: self.limit()?, after: self.after() })
+    }
+
+    /// Entries of a page at most.
+    pub(crate) fn limit(&self) -> Result<u32, ApiError> {
         let limit = self.integer("limit", 1, PAGE_ENTRIES_MAX)?.unwrap_or(PAGE_ENTRIES);
-        let after = self.text("after").filter(|after| !after.is_empty()).map(str::to_owned);
-        Ok(PageQuery { after, limit: u32::try_from(limit).unwrap_or(u32::MAX), order })
+        Ok(u32::try_from(limit).unwrap_or(u32::MAX))
+    }
+
+    /// The id of the entry before a page.
+    pub(crate) fn after(&self) -> Option<String> {
+        self.text("after").filter(|after| !after.is_empty()).map(str::to_owned)
     }
 
     /// Refuses what was not asked for.
@@ -105,7 +113,7 @@ impl Query {
         let known = |key: &str| asked.contains(&base(key)) || PASSED_OVER.contains(&key);
         let Some((name, _)) = self.pairs.iter().find(|(key, _)| !known(key)) else { return Ok(()) };
         let message = format!("unknown parameter {name} behind ?; nothing is ignored silently, so leave it out");
-        Err(ApiError { code: Some("unknown_parameter"), ..ApiError::invalid(name, message) })
+        Err(ApiError::unknown_parameter(name, message))
     }
 }
 

@@ -6,7 +6,6 @@ mod conversation;
 mod hosted;
 mod item;
 mod reasoning;
-mod sampling;
 mod text;
 mod tool;
 mod tool_choice;
@@ -16,21 +15,21 @@ use serde_json::{Map, Value};
 pub(crate) use conversation::InputItem;
 pub(crate) use item::{Meaning, Role};
 pub(crate) use reasoning::{EFFORTS, Reasoning, Summary};
-pub(crate) use sampling::Sampling;
-pub(crate) use text::{Text, Verbosity};
+pub(crate) use text::{Text, VERBOSITIES, Verbosity};
 pub(crate) use tool::{CallerTool, ToolEntry};
 pub(crate) use tool_choice::{Chosen, ToolChoice};
 
 use crate::error::ApiError;
 use crate::history::Source;
+use crate::wire::decoding::{Decoding, rank};
 use crate::wire::fields::{At, Fields};
 
 /// Pairs of `metadata`.
-const METADATA_PAIRS_MAX: usize = 16;
+pub(crate) const METADATA_PAIRS_MAX: usize = 16;
 /// Letters of a key of `metadata`.
-const METADATA_KEY_LETTERS_MAX: usize = 64;
+pub(crate) const METADATA_KEY_LETTERS_MAX: usize = 64;
 /// Letters of a value of `metadata`.
-const METADATA_VALUE_LETTERS_MAX: usize = 512;
+pub(crate) const METADATA_VALUE_LETTERS_MAX: usize = 512;
 /// Letters of what names an end user.
 const LABEL_LETTERS_MAX: usize = 512;
 /// More tokens or calls than anybody can mean.
@@ -62,7 +61,7 @@ pub(crate) struct CreateResponse {
     /// What the answer shall contain besides.
     pub(crate) include: Include,
     /// How tokens are chosen.
-    pub(crate) sampling: Sampling,
+    pub(crate) decoding: Decoding,
     /// Alternatives told for each token.
     pub(crate) top_logprobs: Option<usize>,
     /// Most tokens to generate, reasoning included.
@@ -98,10 +97,6 @@ pub(crate) struct Include {
     pub(crate) logprobs: bool,
     /// What code printed.
     pub(crate) code_outputs: bool,
-    /// Where a search looked.
-    pub(crate) search_sources: bool,
-    /// What a search found.
-    pub(crate) search_results: bool,
 }
 
 /// How prefixes are kept.
@@ -177,7 +172,7 @@ impl CreateResponse {
             text: fields.optional("text", Text::read)?.unwrap_or_default(),
             reasoning: fields.optional("reasoning", Reasoning::read)?.unwrap_or_default(),
             include,
-            sampling: Sampling::read(fields)?,
+            decoding: Decoding::read_for_response(fields)?,
             top_logprobs: fields.optional("top_logprobs", |at| at.integer(0, 20))?.map(|count| count as usize),
             max_output_tokens: fields.optional("max_output_tokens", |at| count(at, 1))?,
             truncation: fields.optional("truncation", |at| at.word(&truncation))?.unwrap_or_default(),
@@ -186,7 +181,10 @@ impl CreateResponse {
             stream: flag("stream", false)?,
             background: flag("background", false)?,
             include_obfuscation: fields.optional("stream_options", read_stream_options)?.unwrap_or(false),
-            priority: fields.optional("priority", read_priority)?.unwrap_or_default(),
+            priority: fields
+                .optional("priority", |at| at.integer(-COUNT_MAX, COUNT_MAX))?
+                .map(rank)
+                .unwrap_or_default(),
             cache: Cache::read(fields)?,
             user: fields.optional("user", label)?,
             safety_identifier: fields.optional("safety_identifier", label)?,
@@ -209,8 +207,8 @@ impl Include {
                 "reasoning.encrypted_content" => include.encrypted_reasoning = true,
                 "message.output_text.logprobs" => include.logprobs = true,
                 "code_interpreter_call.outputs" => include.code_outputs = true,
-                "web_search_call.action.sources" | "web_search_call.results" => include.search_sources = true,
-                "file_search_call.results" => include.search_results = true,
+                // Nothing is searched here yet.
+                "web_search_call.action.sources" | "web_search_call.results" | "file_search_call.results" => {}
                 // The model has no pictures in its input, so there are never any to be left out.
                 "message.input_image.image_url" | "computer_call_output.output.image_url" => {}
                 _ => {
@@ -279,15 +277,6 @@ fn read_stream_options(at: At<'_>) -> Result<bool, ApiError> {
     fields.optional("include_usage", At::bool)?;
     fields.finish()?;
     Ok(include_obfuscation)
-}
-
-/// Routers count downwards: a smaller number goes first.
-fn read_priority(at: At<'_>) -> Result<engine::Priority, ApiError> {
-    Ok(match at.integer(-COUNT_MAX, COUNT_MAX)? {
-        ..0 => engine::Priority::High,
-        0 => engine::Priority::Normal,
-        1.. => engine::Priority::Low,
-    })
 }
 
 pub(crate) fn read_metadata(at: At<'_>) -> Result<Map<String, Value>, ApiError> {

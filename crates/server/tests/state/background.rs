@@ -1,24 +1,10 @@
 //! Responses that nobody waits for: queued, streamed and resumed from the log, cancelled, deleted, refused.
 
-use std::sync::mpsc;
-
 use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::published_schema::{check_events, check_response};
-use crate::support::{Api, answering, events, said, text, thought};
-
-/// An agent that says one token for each signal, and as many as it likes once the sender is gone.
-fn paced(answer: String) -> (agent::Agent, crate::support::Prompts, mpsc::Sender<()>) {
-    let (go_on, waits) = mpsc::channel::<()>();
-    let (agent, prompts) = answering(
-        move |_| answer.clone(),
-        move || {
-            let _ = waits.recv();
-        },
-    );
-    (agent, prompts, go_on)
-}
+use crate::support::{Api, answering, events, paced, said, text, thought};
 
 fn check_stream(events: &[Value], response: &Value) {
     let told = check_events(events);

@@ -1,12 +1,10 @@
 //! Conversations: their notes, their items, and responses that are made in them.
 
-use std::sync::mpsc;
-
 use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::published_schema::published;
-use crate::support::{Api, answering, ids, said, text};
+use crate::support::{Api, answering, ids, paced, said, text};
 
 fn check(name: &str, value: &Value) {
     if let Some(published) = published() {
@@ -106,13 +104,7 @@ async fn responses_add_to_their_conversation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_response_at_a_time_is_made_in_a_conversation() {
-    let (go_on, waits) = mpsc::channel::<()>();
-    let (agent, prompts) = answering(
-        |_| said("yes"),
-        move || {
-            let _ = waits.recv();
-        },
-    );
+    let (agent, prompts, go_on) = paced(said("yes"));
     let api = std::sync::Arc::new(Api::new(agent).await);
     let made = api.post("/v1/conversations", json!({})).await;
     let body = json!({ "model": "tiny", "input": "x", "conversation": made["id"] });

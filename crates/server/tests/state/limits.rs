@@ -8,11 +8,11 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use server::{KeyLimits, Keys, Settings};
 use store::Store;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::support::{Api, answering, said};
+use crate::support::{Api, answering, paced, said};
 
 /// Far longer than anything here takes.
 const LONG: Duration = Duration::from_secs(100);
@@ -37,28 +37,14 @@ async fn ask(api: &Api, key: &str, method: Method, path: &str, body: Option<Valu
     (status, serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
-/// A socket, opened with a key if there is one.
-async fn socket(api: &Api, key: Option<&str>) -> tokio_tungstenite::WebSocketStream<TcpStream> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = api.router.clone();
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let mut request = format!("ws://{address}/v1/responses").into_client_request().unwrap();
-    if let Some(key) = key {
-        request.headers_mut().insert("x-api-key", key.parse().unwrap());
-    }
-    let stream = TcpStream::connect(address).await.unwrap();
-    tokio_tungstenite::client_async(request, stream).await.unwrap().0
-}
-
 /// The last event of one response over a socket.
-async fn respond(socket: &mut tokio_tungstenite::WebSocketStream<TcpStream>) -> Value {
+async fn respond(socket: &mut WebSocketStream<TcpStream>) -> Value {
     let create = json!({ "type": "response.create", "model": "tiny", "input": "hello" });
     socket.send(Message::text(create.to_string())).await.unwrap();
     last(socket).await
 }
 
-async fn last(socket: &mut tokio_tungstenite::WebSocketStream<TcpStream>) -> Value {
+async fn last(socket: &mut WebSocketStream<TcpStream>) -> Value {
     loop {
         let Message::Text(text) = socket.next().await.expect("it is open").unwrap() else { continue };
         let event: Value = serde_json::from_str(&text).unwrap();
@@ -71,7 +57,7 @@ async fn last(socket: &mut tokio_tungstenite::WebSocketStream<TcpStream>) -> Val
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_over_a_socket_are_let_in_and_counted_each() {
     let (api, key) = limited(KeyLimits { requests_per_minute: Some(3), ..KeyLimits::default() }).await;
-    let mut client = socket(&api, Some(&key)).await;
+    let mut client = api.socket(Some(&key)).await;
     for _ in 0..2 {
         assert_eq!(respond(&mut client).await["type"], "response.completed");
     }
@@ -82,7 +68,7 @@ async fn requests_over_a_socket_are_let_in_and_counted_each() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_over_a_socket_are_counted() {
     let (api, key) = limited(KeyLimits { tokens_per_minute: Some(20), ..KeyLimits::default() }).await;
-    let mut client = socket(&api, Some(&key)).await;
+    let mut client = api.socket(Some(&key)).await;
     assert_eq!(respond(&mut client).await["type"], "response.completed");
     assert_eq!(respond(&mut client).await["code"], "rate_limit_exceeded");
 }
@@ -125,6 +111,10 @@ async fn a_batch_waits_for_the_tokens_of_its_key() {
     assert_eq!((&stored["counts"]["completed"], &stored["status"]), (&json!(1), &json!("in_progress")));
     let (status, _) = ask(&api, &key, Method::GET, &format!("/v1/batches/{id}"), None).await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    // Its worker looks for this every few seconds. The second line would have been answered long before.
+    api.store.ask_cancel("batches", "anna", id).await.unwrap();
+    let stored = until(&api, "batch", id, |stored| stored["status"] == "cancelled").await;
+    assert_eq!(stored["counts"]["completed"], 1, "it waited");
 }
 
 /// What is stored, once it is as wanted. Asking the server would need tokens.
@@ -145,15 +135,9 @@ async fn until(api: &Api, kind: &str, id: &str, wanted: impl Fn(&Value) -> bool)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn draining_waits_for_responses_over_sockets_and_takes_no_more() {
-    let (go_on, waits) = std::sync::mpsc::channel::<()>();
-    let (agent, _) = answering(
-        |_| said("hello"),
-        move || {
-            let _ = waits.recv();
-        },
-    );
+    let (agent, _, go_on) = paced(said("hello"));
     let api = Api::new(agent).await;
-    let mut client = socket(&api, None).await;
+    let mut client = api.socket(None).await;
     let create = |lane: &str| json!({ "type": "response.create", "model": "tiny", "input": "x", "stream_id": lane });
     client.send(Message::text(create("a").to_string())).await.unwrap();
     let created = client.next().await.unwrap().unwrap();
@@ -172,13 +156,7 @@ async fn draining_waits_for_responses_over_sockets_and_takes_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn draining_does_not_wait_for_streams_that_can_be_resumed() {
-    let (go_on, waits) = std::sync::mpsc::channel::<()>();
-    let (agent, _) = answering(
-        |_| said("hello"),
-        move || {
-            let _ = waits.recv();
-        },
-    );
+    let (agent, _, go_on) = paced(said("hello"));
     let mut api = Api::new(agent).await;
     let body = json!({ "model": "tiny", "input": "x", "background": true, "stream": true }).to_string();
     let request = Request::post("/v1/responses").body(Body::from(body)).unwrap();

@@ -2,7 +2,7 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -13,14 +13,7 @@ struct Client(WebSocketStream<TcpStream>);
 
 impl Client {
     async fn connect(api: &Api) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = api.router.clone();
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let stream = TcpStream::connect(address).await.unwrap();
-        let (socket, _) =
-            tokio_tungstenite::client_async(format!("ws://{address}/v1/responses"), stream).await.unwrap();
-        Self(socket)
+        Self(api.socket(None).await)
     }
 
     async fn send(&mut self, event: &str) {

@@ -1,6 +1,6 @@
 //! A server over a model that answers as a test wants, spoken to without a network. It must not know any case.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use agent::testing::{CONTEXT_TOKENS, vocabulary};
 use agent::{Agent, Settings as AgentSettings};
@@ -10,6 +10,9 @@ use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use server::{App, Keys, Life, Parts, Settings, Workers, router};
 use store::Store;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tower::ServiceExt as _;
 
 /// The prompts that a model was given, in the order that it answered them.
@@ -58,6 +61,18 @@ pub(crate) fn answering(
     let rule = Mutex::new(rule);
     let rule = move |ids: &[u32]| (rule.lock().unwrap())(ids);
     (Agent::ruled(rule, AgentSettings::default(), CONTEXT_TOKENS), prompts)
+}
+
+/// An agent that says one token for each signal, and as many as it likes once the sender is gone.
+pub(crate) fn paced(answer: String) -> (Agent, Prompts, mpsc::Sender<()>) {
+    let (go_on, waits) = mpsc::channel::<()>();
+    let (agent, prompts) = answering(
+        move |_| answer.clone(),
+        move || {
+            let _ = waits.recv();
+        },
+    );
+    (agent, prompts, go_on)
 }
 
 fn special_return(vocabulary: &harmony::Vocabulary) -> u32 {
@@ -156,6 +171,20 @@ impl Api {
         let response = self.get(&format!("/v1/responses/{id}")).await;
         assert!(!matches!(response["status"].as_str(), Some("queued" | "in_progress")), "{response}");
         response
+    }
+
+    /// A WebSocket for responses, opened with a key if there is one.
+    pub(crate) async fn socket(&self, key: Option<&str>) -> WebSocketStream<TcpStream> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let mut request = format!("ws://{address}/v1/responses").into_client_request().unwrap();
+        if let Some(key) = key {
+            request.headers_mut().insert("x-api-key", key.parse().unwrap());
+        }
+        let stream = TcpStream::connect(address).await.unwrap();
+        tokio_tungstenite::client_async(request, stream).await.unwrap().0
     }
 
     /// All events of a stream that is read to its end.

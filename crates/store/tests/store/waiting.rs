@@ -40,10 +40,10 @@ pub(crate) async fn wakes_for_each_change(place: Place) {
     assert!(job.changed(LONG).await, "finished");
 
     assert!(!other.changed(Duration::ZERO).await, "nothing of this was another record's");
-    assert!(!store.wait_changed(&queue_channel("q"), Duration::ZERO).await);
+    assert!(!queue.changed(Duration::ZERO).await);
     let waiting = tokio::spawn({
         let store = store.clone();
-        async move { store.wait_changed(&record_channel("k", "o", "b"), LONG).await }
+        async move { store.watch(&record_channel("k", "o", "b")).changed(LONG).await }
     });
     while !waiting.is_finished() {
         store.put(record("k", "o", "b", "")).await.unwrap();

@@ -70,6 +70,14 @@ impl Piece {
         matches!(&self.meaning, Meaning::Reasoning { text, .. } if !text.is_empty() || self.tokens.is_some())
     }
 
+    /// The id of the call that it is.
+    pub(super) fn call_id(&self) -> Option<&str> {
+        match &self.meaning {
+            Meaning::Call(call) | Meaning::Hosted { call, .. } => Some(&call.id),
+            _ => None,
+        }
+    }
+
     /// What the agent is given. Tools say in which namespace a call belongs that does not say it itself.
     pub(super) fn items(self, tools: &[Tool]) -> Vec<Item> {
         let said = |part, tokens| Item::Said(Said { part, tokens });

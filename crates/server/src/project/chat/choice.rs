@@ -155,9 +155,10 @@ impl Choice {
             Now::Nothing => Vec::new(),
             Now::Thought => {
                 let added = self.thoughts.push(text);
-                let delta = json!({ "reasoning": added, "reasoning_content": added });
-                let shown = head.thoughts_shown && !added.is_empty();
-                shown.then_some(Piece { delta, logprobs: None }).into_iter().collect()
+                if !head.thoughts_shown || added.is_empty() {
+                    return Vec::new();
+                }
+                vec![Piece { delta: json!({ "reasoning": added, "reasoning_content": added }), logprobs: None }]
             }
             Now::Text => {
                 let added = self.text.push(text);

@@ -4,8 +4,9 @@ use agent::{Effort, Format, ReasoningContext, TextGrammar, ToolKind, Truncation}
 use serde_json::{Map, Value, json};
 
 use crate::history::Source;
+use crate::wire::decoding::Decoding;
 use crate::wire::responses::{
-    Cache, CallerTool, Chosen, CreateResponse, Reasoning, Retention, Sampling, Text, ToolChoice, ToolEntry,
+    Cache, CallerTool, Chosen, CreateResponse, Reasoning, Retention, Text, ToolChoice, ToolEntry,
 };
 
 /// What is known of a response before it begins.
@@ -35,7 +36,7 @@ impl ResponseHead {
     pub(crate) fn new(id: String, created_at: i64, request: &CreateResponse, defaults: &Defaults<'_>) -> Self {
         let mut echoed = Map::new();
         let mut put = |name: &str, value: Value| echoed.insert(name.to_owned(), value);
-        let Sampling {
+        let Decoding {
             temperature,
             top_p,
             top_k: _,
@@ -43,8 +44,9 @@ impl ResponseHead {
             presence_penalty,
             frequency_penalty,
             repetition_penalty: _,
+            logit_bias: _,
             seed: _,
-        } = &request.sampling;
+        } = &request.decoding;
         put("background", json!(request.background));
         put(
             "conversation",

@@ -1,12 +1,9 @@
 //! Items of a response's output as JSON. It must not know when they are told.
 
-use agent::{CallKind, Opening, Phase, TokenLogprob, ToolName};
+use agent::{CallKind, Opening, Phase, ToolName};
 use serde_json::{Value, json};
 
 use super::Open;
-
-/// Stands for the logarithm of nothing, which JSON cannot say.
-const LOGPROB_LEAST: f32 = -9999.0;
 
 impl Open {
     /// The item before it says anything: it has no parts yet.
@@ -70,17 +67,4 @@ impl Open {
 /// The name of a tool within its namespace.
 pub(super) fn tool_name(tool: &ToolName) -> &str {
     if tool.name.is_empty() { &tool.namespace } else { &tool.name }
-}
-
-/// A token with its alternatives.
-pub(super) fn logprob(token: &TokenLogprob) -> Value {
-    let TokenLogprob { id: _, bytes, logprob, top } = token;
-    let mut value = one(bytes, *logprob);
-    value["top_logprobs"] = top.iter().map(|(bytes, logprob)| one(bytes, *logprob)).collect();
-    value
-}
-
-fn one(bytes: &[u8], logprob: f32) -> Value {
-    let logprob = if logprob.is_finite() { logprob.max(LOGPROB_LEAST) } else { LOGPROB_LEAST };
-    json!({ "token": String::from_utf8_lossy(bytes), "bytes": bytes, "logprob": logprob })
 }

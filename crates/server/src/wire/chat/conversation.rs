@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
+use crate::wire::tools::name;
 
 /// A message. What the model said before may have been written by anybody.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +128,7 @@ fn call(at: At<'_>) -> Result<ChatCall, ApiError> {
 
 /// Arguments that a client has parsed are written again.
 fn named_input(fields: &Fields<'_>, input: &'static str) -> Result<(String, String), ApiError> {
-    let name = fields.need("name").and_then(super::tools::name)?;
+    let name = fields.need("name").and_then(name)?;
     let input = match fields.need(input)? {
         At { value: Value::String(text), .. } => text.clone(),
         At { value: value @ Value::Object(_), .. } => value.to_string(),

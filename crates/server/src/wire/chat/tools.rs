@@ -5,11 +5,10 @@ use agent::{CustomFormat, TextGrammar, Tool, ToolChoice, ToolKind, ToolName};
 use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
 use crate::wire::schema::read_object_schema;
+use crate::wire::tools::{list, name};
 
 /// Most tools of a request.
 const TOOLS_MAX: usize = 512;
-/// Most letters of a name. OpenAI allows 64; tools of MCP servers are longer.
-const NAME_MAX: usize = 128;
 
 /// The tools, and whether they came as `functions`.
 pub(super) struct Tools {
@@ -26,20 +25,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<Tools, ApiError> {
     }
     let legacy = functions.is_some();
     let Some(at) = tools.or(functions) else { return Ok(Tools { tools: Vec::new(), legacy }) };
-    if at.value.as_array().is_none_or(|tools| tools.len() > TOOLS_MAX) {
-        return Err(at.expected(&format!("an array of at most {TOOLS_MAX} tools")));
-    }
-    let one = if legacy { function } else { tool };
-    let mut tools = Vec::<Tool>::new();
-    for at in at.array()? {
-        let path = at.path.clone();
-        let tool = one(at)?;
-        if tools.iter().any(|other| other.name == tool.name) {
-            let message = format!("tool {:?} is given twice; rename one", tool.name.name);
-            return Err(ApiError::invalid(path, message));
-        }
-        tools.push(tool);
-    }
+    let tools = list(at, TOOLS_MAX, if legacy { function } else { tool })?;
     Ok(Tools { tools, legacy })
 }
 
@@ -151,14 +137,4 @@ fn custom(at: At<'_>) -> Result<Tool, ApiError> {
         description: fields.optional("description", At::string)?.unwrap_or_default(),
         kind: ToolKind::Custom(format.unwrap_or(CustomFormat::Text)),
     })
-}
-
-/// A name that can stand in the header of a message.
-pub(crate) fn name(at: At<'_>) -> Result<String, ApiError> {
-    let name = at.str()?;
-    let sign = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(sign) {
-        return Err(at.expected(&format!("a name of 1 to {NAME_MAX} letters, digits, _ or -")));
-    }
-    Ok(name.to_owned())
 }

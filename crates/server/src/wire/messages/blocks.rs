@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
+use crate::wire::tools::name;
 
 /// Clients put a line into the system prompt that says what the request is billed for. It changes with every request, so that no
 /// prefix would ever be found again, and tells the model nothing.
@@ -138,7 +139,7 @@ fn assistant_block(at: At<'_>, fields: &Fields<'_>, kind: &str) -> Result<Assist
             })?;
             Ok(AssistantBlock::ToolUse(Call {
                 id: fields.need("id")?.string()?,
-                tool: ToolName::function(fields.need("name").and_then(super::settings::name)?),
+                tool: ToolName::function(fields.need("name").and_then(name)?),
                 kind: CallKind::Function,
                 input: input.unwrap_or_else(|| json!({}).to_string()),
             }))

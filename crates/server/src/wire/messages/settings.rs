@@ -6,9 +6,8 @@ use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
 use crate::wire::responses::EFFORTS;
 use crate::wire::schema::read_object_schema;
+use crate::wire::tools::{list, name};
 
-/// Most letters of a tool's name.
-const NAME_MAX: usize = 128;
 /// Most tools of a request.
 const TOOLS_MAX: usize = 1024;
 /// A budget below this asks for little thought, one below the other for as much as usual.
@@ -100,20 +99,7 @@ pub(super) fn format(at: At<'_>) -> Result<Format, ApiError> {
 /// `tools`. What else stands beside a schema (examples, caching) changes nothing about the tool.
 pub(super) fn tools(fields: &Fields<'_>) -> Result<Vec<Tool>, ApiError> {
     let Some(at) = fields.get("tools") else { return Ok(Vec::new()) };
-    if at.value.as_array().is_none_or(|tools| tools.len() > TOOLS_MAX) {
-        return Err(at.expected(&format!("an array of at most {TOOLS_MAX} tools")));
-    }
-    let mut tools = Vec::<Tool>::new();
-    for at in at.array()? {
-        let path = at.path.clone();
-        let tool = tool(at)?;
-        if tools.iter().any(|other| other.name == tool.name) {
-            let message = format!("tool {:?} is given twice; rename one", tool.name.name);
-            return Err(ApiError::invalid(path, message));
-        }
-        tools.push(tool);
-    }
-    Ok(tools)
+    list(at, TOOLS_MAX, tool)
 }
 
 fn tool(at: At<'_>) -> Result<Tool, ApiError> {
@@ -163,16 +149,6 @@ pub(super) fn tool_choice(fields: &Fields<'_>, tools: &[Tool]) -> Result<(ToolCh
     let disabled = choice.optional("disable_parallel_tool_use", At::bool)?;
     choice.finish()?;
     Ok((chosen, disabled == Some(false)))
-}
-
-/// A tool's name.
-pub(super) fn name(at: At<'_>) -> Result<String, ApiError> {
-    let name = at.str()?;
-    let sign = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(sign) {
-        return Err(at.expected(&format!("a name of 1 to {NAME_MAX} letters, digits, _ or -")));
-    }
-    Ok(name.to_owned())
 }
 
 /// What changes nothing about an answer of ours.

@@ -49,7 +49,7 @@ fn what_routers_and_agents_send_is_taken() {
         "text": { "verbosity": "low" }, "max_output_tokens": 1, "max_tool_calls": 0, "top_logprobs": 2, "instructions": null,
         "parallel_tool_calls": true, "stream_options": { "include_obfuscation": true }, "conversation": { "id": "conv_1" },
     }));
-    assert_eq!((create.sampling.top_k, create.sampling.seed), (Some(0), Some(7)));
+    assert_eq!((create.decoding.top_k, create.decoding.seed), (Some(0), Some(7)));
     assert_eq!(create.priority, engine::Priority::High);
     assert_eq!(create.reasoning.effort, Some(agent::Effort::Low));
     assert_eq!(create.source, Source::Conversation("conv_1".to_owned()));

@@ -2,9 +2,10 @@
 
 use agent::Format;
 
-use super::tool::{check_name, check_schema};
+use super::tool::check_name;
 use crate::error::ApiError;
 use crate::wire::fields::At;
+use crate::wire::schema::read_object_schema;
 
 /// The form of the answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,12 +27,15 @@ pub(crate) enum Verbosity {
     High,
 }
 
+/// Every spelling of a length.
+pub(crate) const VERBOSITIES: [(&str, Verbosity); 3] =
+    [("low", Verbosity::Low), ("medium", Verbosity::Medium), ("high", Verbosity::High)];
+
 impl Text {
     pub(super) fn read(at: At<'_>) -> Result<Self, ApiError> {
         let fields = at.object()?;
-        let verbosities = [("low", Verbosity::Low), ("medium", Verbosity::Medium), ("high", Verbosity::High)];
         let format = fields.optional("format", read_format)?.unwrap_or_default();
-        let verbosity = fields.optional("verbosity", |at| at.word(&verbosities))?;
+        let verbosity = fields.optional("verbosity", |at| at.word(&VERBOSITIES))?;
         fields.finish()?;
         Ok(Self { format, verbosity })
     }
@@ -63,7 +67,7 @@ fn read_format(at: At<'_>) -> Result<Format, ApiError> {
         Kind::JsonSchema => Format::JsonSchema {
             name: fields.need("name").and_then(check_name)?,
             description: fields.optional("description", At::string)?,
-            schema: fields.need("schema").and_then(check_schema)?,
+            schema: fields.need("schema").and_then(read_object_schema)?,
             strict: fields.optional("strict", At::bool)?.unwrap_or(false),
         },
     };

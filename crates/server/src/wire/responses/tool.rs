@@ -121,7 +121,7 @@ fn read_own(fields: &Fields<'_>, namespace: &str) -> Result<Tool, ApiError> {
     } else {
         fields.optional("output_schema", schema::read_schema)?;
         ToolKind::Function {
-            parameters: fields.optional("parameters", check_schema)?,
+            parameters: fields.optional("parameters", schema::read_object_schema)?,
             strict: fields.optional("strict", At::bool)?.unwrap_or(false),
         }
     };
@@ -175,9 +175,4 @@ pub(super) fn check_name(at: At<'_>) -> Result<String, ApiError> {
         return Err(at.unknown(&what));
     }
     Ok(name.to_owned())
-}
-
-/// A schema for an object.
-pub(super) fn check_schema(at: At<'_>) -> Result<Value, ApiError> {
-    schema::read_object_schema(at)
 }
