@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::lark;
 use crate::limits::Limits;
 use crate::rules::Rules;
+use crate::schema;
 use crate::source::{Mode, Source};
 use crate::tokens::Engine;
 
@@ -17,8 +18,8 @@ use crate::tokens::Engine;
 pub(crate) fn parser(engine: &Engine, source: &Source, mode: Mode, limits: &Limits) -> Result<Parser, Error> {
     let what = source.name();
     match source {
-        Source::JsonObject => schema(engine, &serde_json::json!({"type": "object"}), mode, limits),
-        Source::JsonSchema { schema: value } => schema(engine, value, mode, limits),
+        Source::JsonObject => json(engine, &serde_json::json!({"type": "object"}), mode, limits),
+        Source::JsonSchema { schema: value } => json(engine, value, mode, limits),
         Source::Regex(pattern) => one_lexeme(engine, what, RegexAst::Regex(pattern.clone()), limits),
         Source::Choice(choices) if choices.is_empty() => {
             Err(Error::Syntax { what, reason: "it is empty; give at least one text".to_string() })
@@ -36,8 +37,8 @@ pub(crate) fn parser(engine: &Engine, source: &Source, mode: Mode, limits: &Limi
     }
 }
 
-fn schema(engine: &Engine, value: &Value, _mode: Mode, _limits: &Limits) -> Result<Parser, Error> {
-    start(engine, "schema", GrammarInit::Serialized(TopLevelGrammar::from_json_schema(value.clone())))
+fn json(engine: &Engine, value: &Value, mode: Mode, limits: &Limits) -> Result<Parser, Error> {
+    start(engine, "schema", schema::compile(value, mode, limits)?)
 }
 
 /// A grammar of one automaton.

@@ -8,6 +8,7 @@ mod lark;
 mod limits;
 mod recent;
 mod rules;
+mod schema;
 mod source;
 mod tokens;
 
