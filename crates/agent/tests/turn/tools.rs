@@ -170,19 +170,6 @@ fn the_budget_of_thoughts_is_one_for_the_whole_turn() {
 }
 
 #[test]
-fn the_budget_of_thoughts_is_one_for_the_whole_turn() {
-    let thought = format!("<|channel|>analysis<|message|>{}", "again ".repeat(200));
-    let script = Script::new()
-        .behind("<|start|>assistant", &format!("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant{CALL}"))
-        .answer("said hello", &thought)
-        .behind("<|channel|>final<|message|>", "Done.<|return|>");
-    let request = TurnRequest { reasoning_tokens_max: Some(20), ..with_fake(user("go"), Way::Echo) };
-    let heard = hear(&Agent::following(&script), request);
-    assert_eq!((heard.brief()[0].as_str(), heard.brief()[3].as_str()), ("~Hm.", "Done."));
-    assert_eq!(heard.outcome.usage.reasoning_tokens, 20);
-}
-
-#[test]
 fn a_built_in_tool_can_be_chosen_and_the_caller_keeps_its_own() {
     let script = Script::new()
         .behind("<|start|>assistant", "<|channel|>final<|message|>No.<|return|>")
