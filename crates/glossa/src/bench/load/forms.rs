@@ -105,8 +105,9 @@ pub(super) fn run(target: &mut dyn Target, load: &LoadArguments, prompts: &mut P
     let forms = agent::Forms::new(&vocabulary).map_err(agent::Error::from)?;
     forms.hold(&Format::JsonObject)?;
     for task in tasks(&vocabulary) {
-        let format = Format::JsonSchema { name: "it".into(), description: None, schema: task.schema.clone(), strict: true };
-        let mut held = || -> Result<_, Error> {
+        let format =
+            Format::JsonSchema { name: "it".into(), description: None, schema: task.schema.clone(), strict: true };
+        let held = || -> Result<_, Error> {
             let begun = Instant::now();
             let held = forms.hold(&format)?.ok_or(engine::Error::Stopped)?;
             Ok((held, begun.elapsed().as_secs_f64()))
@@ -148,7 +149,7 @@ pub(super) fn run(target: &mut dyn Target, load: &LoadArguments, prompts: &mut P
 }
 
 impl Task {
-    /// Has the answer said; tokens per second from the first to the last, NaN where nothing can be dictated.
+    /// Has the answer said; tokens per second from the first to the last, NaN where it was not what was dictated.
     fn tell(&self, target: &dyn Target, prompt: &[u32], way: Way, form: &Box<dyn Constraint>) -> Result<f64, Error> {
         let text = [prompt, &self.answer].concat();
         let form: Option<Box<dyn Constraint>> = match way {
@@ -159,17 +160,12 @@ impl Task {
         if !target.dictate(Some(Dictate { text, drafts: false, form })) {
             return Ok(f64::NAN);
         }
-        let begun = Instant::now();
         let request = Request::new(prompt.to_vec(), self.answer.len());
-        let (mut said, mut first) = (Vec::new(), None);
-        observe(target, &request, Clock::start(), &mut |id| {
-            first.get_or_insert_with(Instant::now);
-            said.extend(id);
-            true
-        })?;
-        debug_assert!(said.iter().zip(&self.answer).all(|(said, dictated)| said == dictated), "what fits is said");
-        let took = first.map_or(0.0, |first| begun.elapsed().saturating_sub(first - begun).as_secs_f64());
-        Ok((said.len() - 1) as f64 / took.max(f64::EPSILON))
+        let said = observe(target, &request, Clock::start(), &mut |_| true)?.tokens;
+        let is_dictated = said.iter().map(|token| token.id).eq(self.answer.iter().copied().map(Some));
+        let ends = said.first().zip(said.last()).filter(|_| is_dictated);
+        let speed = |took: f64| (said.len() as f64 - 1.0) / took.max(f64::EPSILON);
+        Ok(ends.map_or(f64::NAN, |(first, last)| speed(last.seconds - first.seconds)))
     }
 }
 
@@ -186,7 +182,9 @@ fn tasks(vocabulary: &Vocabulary) -> [Task; 2] {
     let properties: Map<String, Value> = KEYS
         .iter()
         .enumerate()
-        .map(|(index, &key)| (key.to_owned(), json!({"type": if of(index).starts_with('"') { "string" } else { "number" }})))
+        .map(|(index, &key)| {
+            (key.to_owned(), json!({"type": if of(index).starts_with('"') { "string" } else { "number" }}))
+        })
         .collect();
     let record = json!({"type": "object", "properties": properties, "required": KEYS, "additionalProperties": false});
     let fields: Vec<String> = KEYS.iter().enumerate().map(|(index, key)| format!("\"{key}\":{}", of(index))).collect();
