@@ -107,6 +107,13 @@ impl Mask {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// The token that may come where there is one only.
+    #[must_use]
+    pub fn only(&self) -> Option<u32> {
+        let mut ids = self.ids();
+        ids.next().filter(|_| ids.next().is_none())
+    }
+
     /// The tokens that may come, in order.
     pub fn ids(&self) -> impl Iterator<Item = u32> {
         let tokens = |(index, &word): (usize, &u32)| {
@@ -142,6 +149,7 @@ mod tests {
         mask.forbid(31);
         mask.forbid(5000);
         assert_eq!((mask.count(), mask.allows(31), mask.allows(32), mask.allows(70)), (3, false, true, false));
+        assert_eq!((mask.only(), Mask::from_words(70, &[0, 2]).only(), Mask::none(70).only()), (None, Some(33), None));
         assert_eq!(Mask::from_words(70, &[!0; 9]).count(), 70);
         assert_eq!(Mask::from_words(64, &[!0; 9]).count(), 64);
         assert_eq!(Mask::from_words(70, &[1]).ids().collect::<Vec<_>>(), [0]);

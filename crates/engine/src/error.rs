@@ -1,5 +1,7 @@
 //! What the engine refuses, each with the values a person needs. It must not know how an error is shown.
 
+use crate::constraint::ConstraintError;
+
 /// Everything that this crate refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -83,6 +85,13 @@ pub enum Error {
     #[error("the model failed in a step that computed several jobs, this one among them; submit it again")]
     StepFailed,
 
+    /// The job's constraint could not say what may come next, or refused what was forced.
+    #[error("the output cannot be held to its form: {reason}")]
+    Constraint {
+        /// What the constraint says.
+        reason: String,
+    },
+
     /// A list of a reasoning shape that is empty or too long.
     #[error("the guards' list {list} has {found} tokens: expected from 1 to {most}")]
     GuardTokens {
@@ -137,4 +146,10 @@ pub enum Error {
     /// The step thread is gone, which only a bug of ours can cause.
     #[error("the engine has stopped; restart the program and report this")]
     Stopped,
+}
+
+impl From<ConstraintError> for Error {
+    fn from(error: ConstraintError) -> Self {
+        Self::Constraint { reason: error.reason }
+    }
 }

@@ -5,6 +5,7 @@
 //! that were read before are found again (`cache`), and memory for keys and values is bounded.
 
 mod cache;
+mod constrained;
 mod constraint;
 pub mod disk;
 mod draft;
@@ -14,6 +15,7 @@ mod events;
 mod generation;
 mod guard;
 mod job;
+mod masks;
 mod pace;
 mod prompt_logprobs;
 mod sampler;

@@ -1,14 +1,15 @@
-//! Logits to a token: bias → penalties → temperature → top-k → min-p → top-p → choice. It must not know text or requests.
+//! Logits to a token: bias → penalties → mask → temperature → top-k → min-p → top-p → choice. It must not know text or requests.
 
 mod logprobs;
 mod scan;
 
 use std::collections::HashMap;
 
+use crate::constraint::Mask;
 use crate::sampling::Sampling;
 pub(crate) use logprobs::Distribution;
 pub use logprobs::PromptLogprob;
-use scan::greatest;
+use scan::{forbid, greatest};
 
 /// Candidates that are sorted before the whole vocabulary is: top-p nearly always ends among them.
 const SORTED_FIRST: usize = 1024;
@@ -58,15 +59,23 @@ impl Sampler {
     }
 
     /// Chooses the next token; `logits` `[vocabulary]` are changed. A logit that is not finite is never chosen, unless
-    /// none is finite.
+    /// none is finite. Under a mask only what it allows is chosen, whatever the settings say, and the first of that if none of it has
+    /// a finite logit; where it leaves one token, nothing is drawn. Log probabilities are those before mask and settings.
     ///
     /// # Panics
     /// When `logits` is empty.
-    pub fn sample(&mut self, logits: &mut [f32]) -> Sampled {
+    pub fn sample(&mut self, logits: &mut [f32], mask: Option<&Mask>) -> Sampled {
         let distribution = Distribution::of(logits);
         let top = distribution.top(logits, self.top_logprobs);
+        if let Some(id) = mask.and_then(Mask::only).filter(|&id| (id as usize) < logits.len()) {
+            self.note(id);
+            return Sampled { id, logprob: distribution.logprob(logits[id as usize]), top };
+        }
         if self.is_plain() {
-            let id = distribution.greatest;
+            let id = match mask {
+                None => distribution.greatest,
+                Some(mask) => greatest_allowed(logits, mask),
+            };
             self.note(id);
             return Sampled { id, logprob: distribution.logprob(logits[id as usize]), top };
         }
@@ -77,11 +86,12 @@ impl Sampler {
         for (&id, _) in own.iter().filter(|(_, logit)| logit.is_finite()) {
             logits[id as usize] = logits[id as usize].clamp(f32::MIN, f32::MAX);
         }
-        let id = if self.sampling.temperature == 0.0 || self.sampling.top_k == 1 {
-            greatest(logits)
-        } else {
-            self.draw(logits)
+        let best = match mask {
+            None => greatest(logits),
+            Some(mask) => greatest_allowed(logits, mask),
         };
+        let is_certain = self.sampling.temperature == 0.0 || self.sampling.top_k == 1;
+        let id = if is_certain { best } else { self.draw(logits, best) };
         let raw = own.get(&id).copied().unwrap_or(logits[id as usize]);
         self.note(id);
         Sampled { id, logprob: distribution.logprob(raw), top }
@@ -140,16 +150,17 @@ impl Sampler {
         }
     }
 
-    fn draw(&mut self, logits: &[f32]) -> u32 {
+    /// Draws one of the finite logits, of which `best` is the first greatest; that one if there are none.
+    fn draw(&mut self, logits: &[f32], best: u32) -> u32 {
         let temperature = self.sampling.temperature;
-        let top = logits[greatest(logits) as usize];
+        let top = logits[best as usize];
         // The most likely token weighs 1, so that the weights never vanish together.
         let weight = |logit: f32| if logit.is_finite() { ((logit - top) / temperature).exp() } else { 0.0 };
         let draw = uniform(self.sampling.seed, self.drawn);
         self.drawn += 1;
         let (top_k, min_p, top_p) = (self.sampling.top_k, self.sampling.min_p, self.sampling.top_p);
         if (top_k == 0 || top_k >= logits.len()) && top_p >= 1.0 && min_p <= 0.0 {
-            return choose(logits.iter().zip(0..).map(|(&logit, id)| (weight(logit), id)), draw);
+            return choose(logits.iter().zip(0..).map(|(&logit, id)| (weight(logit), id)), draw).unwrap_or(best);
         }
         let candidates = &mut self.candidates;
         candidates.clear();
@@ -163,8 +174,18 @@ impl Sampler {
             let kept = nucleus(candidates, top_p);
             candidates.truncate(kept);
         }
-        choose(candidates.iter().copied(), draw)
+        choose(candidates.iter().copied(), draw).unwrap_or(best)
     }
+}
+
+/// Forbids what the mask does in `logits`, and gives the first greatest of what is left; the first allowed if none of it is finite.
+fn greatest_allowed(logits: &mut [f32], mask: &Mask) -> u32 {
+    forbid(logits, mask.words());
+    let best = greatest(logits);
+    if logits[best as usize].is_finite() {
+        return best;
+    }
+    mask.ids().next().filter(|&id| (id as usize) < logits.len()).unwrap_or(best)
 }
 
 /// Heavier first; the lower id wins a tie.
@@ -197,14 +218,14 @@ fn nucleus(candidates: &mut [(f32, u32)], top_p: f32) -> usize {
     candidates.len()
 }
 
-/// The candidate at the share `draw` (0 ≤ draw < 1) of the whole weight.
-fn choose(candidates: impl Iterator<Item = (f32, u32)> + Clone, draw: f64) -> u32 {
+/// The candidate at the share `draw` (0 ≤ draw < 1) of the whole weight; nothing where there is no weight.
+fn choose(candidates: impl Iterator<Item = (f32, u32)> + Clone, draw: f64) -> Option<u32> {
     let total: f64 = candidates.clone().map(|(weight, _)| f64::from(weight)).sum();
     let mut rest = draw * total;
-    let mut chosen = 0;
+    let mut chosen = None;
     for (weight, id) in candidates {
         if weight > 0.0 {
-            chosen = id;
+            chosen = Some(id);
             rest -= f64::from(weight);
             if rest < 0.0 {
                 break;

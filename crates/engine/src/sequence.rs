@@ -1,18 +1,22 @@
 //! One job on its way: the tokens it holds, what was computed of them, and how it ends. It must not know other jobs.
 
+mod choosing;
+
 use std::time::Instant;
 
 use model::{SequenceId, Span, Wanted};
 
 use crate::cache::Path;
+use crate::constrained::Constrained;
 use crate::draft::StepCosts;
 use crate::generation::{Event, Finish, FinishReason, Reader};
 use crate::guard::{Guard, GuardReport};
 use crate::job::{Drafts, Job};
 use crate::prompt_logprobs::PromptLogprobs;
-use crate::sampler::{Sampled, Sampler};
+use crate::sampler::Sampler;
 use crate::scheduler::{Row, View};
 use crate::speculation::Speculation;
+pub(crate) use choosing::Moment;
 
 /// Tokens that a generating sequence may have to compute at once: the one it sampled, and what was forced upon it.
 const GENERATING_UNREAD_MAX: usize = 32;
@@ -37,6 +41,8 @@ pub(crate) struct Sequence {
     /// Of the prompt, what the prefix cache gave when it was first looked up.
     pub(crate) cached_tokens: Option<usize>,
     sampler: Sampler,
+    /// Nothing also where no token is wanted.
+    pub(crate) constrained: Option<Constrained>,
     guard: Option<Guard>,
     guarded: Option<GuardReport>,
     prompt_logprobs: Option<PromptLogprobs>,
@@ -49,21 +55,13 @@ pub(crate) struct Sequence {
     last_at: Option<Instant>,
 }
 
-/// What came of choosing a token.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Chosen {
-    pub(crate) id: u32,
-    /// A guard struck: other tokens were forced after this one.
-    pub(crate) was_guarded: bool,
-    /// Whether the job ends here.
-    pub(crate) end: Option<FinishReason>,
-}
-
 impl Sequence {
     pub(crate) fn new(number: u64, mut job: Job, reader: Reader, now: Instant) -> Self {
         let tokens = std::mem::take(&mut job.prompt);
+        let constraint = job.constraint.take().filter(|_| job.tokens_max != Some(0));
         Self {
             number,
+            constrained: constraint.map(Constrained::new),
             sampler: Sampler::new(job.sampling.clone(), &tokens).with_top_logprobs(job.top_logprobs),
             guard: job.guards.as_ref().map(|guards| Guard::new(guards, &tokens)),
             guarded: None,
@@ -106,7 +104,17 @@ impl Sequence {
         self.tokens.len() - self.computed
     }
 
-    /// As the planner sees it.
+    /// Whether a row of its part of a step waits for a mask that is not there yet.
+    pub(crate) fn awaits_mask(&self, row: &Row) -> bool {
+        row.tokens == self.unread() && self.constrained.as_ref().is_some_and(|own| !own.is_ready())
+    }
+
+    /// Whether nothing is left to compute: the row behind its last token was kept, since its mask was late.
+    pub(crate) fn is_late(&self) -> bool {
+        self.constrained.as_ref().is_some_and(Constrained::is_late)
+    }
+
+    /// As the planner sees it, which must not see who is late.
     pub(crate) fn view(&self) -> View {
         let unread = self.unread();
         let is_generating = self.generated() > 0 && unread <= GENERATING_UNREAD_MAX;
@@ -167,7 +175,8 @@ impl Sequence {
         if self.job.drafts == Drafts::Off {
             return;
         }
-        let is_ready = self.generated() > 0 && self.unread() == 1;
+        let is_cheap = self.constrained.as_ref().is_none_or(Constrained::is_cheap);
+        let is_ready = is_cheap && self.generated() > 0 && self.unread() == 1;
         // The last token is not worth a trial: it comes anyway.
         let left = context_tokens.min(self.prompt_tokens + self.job.tokens_max.unwrap_or(context_tokens));
         let most = most.min(left.saturating_sub(self.tokens.len() + 1));
@@ -208,6 +217,13 @@ impl Sequence {
         }
     }
 
+    /// It has to make room, and waits again; nothing of it is computed any more.
+    pub(crate) fn set_back(&mut self) {
+        self.computed = 0;
+        (self.needs_disk, self.was_fetched) = (None, false);
+        self.constrained.iter_mut().for_each(|own| *own.row_mut() = None);
+    }
+
     /// Tokens were computed; the reader hears of those that are the prompt's.
     pub(crate) fn advance(&mut self, tokens: usize) {
         let before = self.computed.min(self.prompt_tokens);
@@ -230,64 +246,6 @@ impl Sequence {
     /// The end of who wants nothing but its prompt's log probabilities, as soon as that was read.
     pub(crate) fn end_of_reading(&self) -> Option<FinishReason> {
         (self.job.tokens_max == Some(0) && self.computed >= self.prompt_tokens).then_some(FinishReason::Length)
-    }
-
-    /// Chooses the next token by the model's logits `[vocabulary]`, which are changed. `later` are the rows behind the tokens on trial
-    /// from the one at `trial` on, which hold as long as those are what comes.
-    pub(crate) fn sample(
-        &mut self,
-        logits: &mut [f32],
-        (later, trial): (&[f32], usize),
-        context_tokens: usize,
-        now: Instant,
-    ) -> Chosen {
-        let sampled = self.sampler.sample(logits);
-        let chosen = sampled.id;
-        let report = self.push(sampled, now);
-        let mut end = self.end(context_tokens);
-        let (Some(report), None) = (report, end) else { return Chosen { id: chosen, was_guarded: false, end } };
-        self.guarded = Some(report);
-        self.reader.send(Event::Guarded(report));
-        let close = self.job.guards.as_ref().map(|guards| guards.reasoning.close.clone()).unwrap_or_default();
-        // The row of a forced token is known if all between were on trial.
-        let come = [chosen].into_iter().chain(close.iter().copied());
-        let known = come.zip(&self.draft()[trial..]).take_while(|(id, tried)| id == *tried).count();
-        let mut places = later.chunks_exact(logits.len()).take(known);
-        for id in close {
-            let forced = self.sampler.force(id, places.next());
-            self.push(forced, now);
-            // Whoever stops at the end of a message still wants the answer behind the thought.
-            end = self.end(context_tokens).filter(|reason| !matches!(reason, FinishReason::Stop(_)));
-            if end.is_some() {
-                break;
-            }
-        }
-        Chosen { id: chosen, was_guarded: true, end }
-    }
-
-    fn push(&mut self, token: Sampled, now: Instant) -> Option<GuardReport> {
-        self.first_at.get_or_insert(now);
-        self.last_at = Some(now);
-        let id = token.id;
-        self.tokens.push(id);
-        self.reader.send(Event::Token(token));
-        if let Some(speculation) = &mut self.speculation {
-            speculation.push(id);
-        }
-        self.guard.as_mut().and_then(|guard| guard.push(id))
-    }
-
-    /// Whether it ends after its last token.
-    fn end(&self, context_tokens: usize) -> Option<FinishReason> {
-        if let Some(&last) = self.tokens[self.prompt_tokens..].last()
-            && self.job.stop_ids.contains(&last)
-        {
-            return Some(FinishReason::Stop(last));
-        }
-        if self.job.tokens_max.is_some_and(|most| self.generated() >= most) {
-            return Some(FinishReason::Length);
-        }
-        (self.tokens.len() >= context_tokens).then_some(FinishReason::Context)
     }
 
     /// What the reader is told in the end.

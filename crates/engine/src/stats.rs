@@ -1,5 +1,7 @@
 //! Figures of an engine, for whoever watches it. It must not know how they come about.
 
+use std::time::Duration;
+
 use crate::disk::DiskStats;
 use crate::generation::FinishReason;
 
@@ -34,6 +36,14 @@ pub struct Stats {
     pub accepted_tokens: u64,
     /// Generations whose reasoning a guard ended.
     pub guarded: u64,
+    /// Masks computed for constrained jobs.
+    pub masks: u64,
+    /// What they took together, in seconds, most of it beside steps.
+    pub mask_seconds: f64,
+    /// Of those, how many a step did not wait for any longer: their jobs sat out a step or more.
+    pub late_masks: u64,
+    /// Tokens that constraints forced, which took no step of their own.
+    pub forced_tokens: u64,
     /// Blocks of keys and values held by jobs and cache together; one is of one layer.
     pub kv_blocks: usize,
     /// Most of them; 0 without a bound.
@@ -64,6 +74,12 @@ pub struct Ends {
 }
 
 impl Stats {
+    /// A mask took so long.
+    pub(crate) fn count_mask(&mut self, took: Duration) {
+        self.masks += 1;
+        self.mask_seconds += took.as_secs_f64();
+    }
+
     /// Bytes of keys and values held by jobs and cache together.
     #[must_use]
     pub const fn kv_bytes(&self) -> usize {

@@ -180,6 +180,7 @@ impl From<engine::Error> for ApiError {
             Engine::QueueFull { .. } | Engine::Draining => Self::overloaded(message),
             Engine::Model(_)
             | Engine::StepFailed
+            | Engine::Constraint { .. }
             | Engine::GuardTokens { .. }
             | Engine::GuardTokenOutsideVocabulary { .. }
             | Engine::LimitOutOfRange { .. }

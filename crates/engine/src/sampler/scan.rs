@@ -50,6 +50,36 @@ pub(super) fn for_each_above(logits: &[f32], mut show: impl FnMut(f32, u32) -> f
     }
 }
 
+/// Puts minus infinity where a bit is not set, of words of 32 logits each, the lowest bit first, and behind the words. Words that are all
+/// ones are passed over.
+pub(super) fn forbid(logits: &mut [f32], words: &[u32]) {
+    let masked = logits.len().min(words.len() * BITS.len());
+    let (masked, beyond) = logits.split_at_mut(masked);
+    for (run, &word) in masked.chunks_mut(BITS.len()).zip(words) {
+        match word {
+            u32::MAX => {}
+            0 => run.fill(f32::NEG_INFINITY),
+            _ => {
+                for (logit, bit) in run.iter_mut().zip(BITS) {
+                    *logit = if word & bit == 0 { f32::NEG_INFINITY } else { *logit };
+                }
+            }
+        }
+    }
+    beyond.fill(f32::NEG_INFINITY);
+}
+
+/// The bits of a word.
+const BITS: [u32; 32] = {
+    let mut bits = [1; 32];
+    let mut at = 1;
+    while at < bits.len() {
+        bits[at] = bits[at - 1] << 1;
+        at += 1;
+    }
+    bits
+};
+
 /// Minus infinity for what is not finite.
 #[inline(always)]
 fn finite(logit: f32) -> f32 {
@@ -89,6 +119,20 @@ mod tests {
         assert_eq!((exp(0.0), exp(f32::NEG_INFINITY), exp(f32::NAN)), (1.0, 0.0, 0.0));
         for x in [-0.1_f32, -0.3, -0.5, -0.69, -1.0] {
             assert!((f64::from(exp(x)) / f64::from(x).exp() - 1.0).abs() < 3e-7, "{x}");
+        }
+    }
+
+    #[test]
+    fn a_mask_leaves_what_it_allows_and_nothing_else() {
+        for size in [1, 31, 32, 33, 100, 128] {
+            for words in [&[][..], &[u32::MAX, 0, 0xa000_0005, u32::MAX], &[0, u32::MAX, 1]] {
+                let mut logits: Vec<f32> = (0..size).map(|id| id as f32).collect();
+                forbid(&mut logits, words);
+                for (id, logit) in logits.into_iter().enumerate() {
+                    let allows = words.get(id / 32).is_some_and(|word| word >> (id % 32) & 1 == 1);
+                    assert_eq!(logit, if allows { id as f32 } else { f32::NEG_INFINITY }, "{size} {words:?}");
+                }
+            }
         }
     }
 

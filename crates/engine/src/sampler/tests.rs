@@ -10,7 +10,7 @@ fn frequencies(sampling: &Sampling, draws: u64) -> Vec<f64> {
     let mut counts = vec![0.0; LOGITS.len()];
     for seed in 0..draws {
         let mut sampler = Sampler::new(Sampling { seed, ..sampling.clone() }, &[]);
-        counts[sampler.sample(&mut LOGITS.clone()).id as usize] += 1.0 / draws as f64;
+        counts[sampler.sample(&mut LOGITS.clone(), None).id as usize] += 1.0 / draws as f64;
     }
     counts
 }
@@ -52,7 +52,7 @@ fn draws_follow_the_distribution_that_the_settings_leave() {
 #[test]
 fn greedy_takes_the_first_greatest_and_reports_its_logprob() {
     let mut sampler = Sampler::new(Sampling { temperature: 0.0, ..Sampling::default() }, &[]);
-    let sampled = sampler.sample(&mut [0.0, 2.0, 2.0, 1.0]);
+    let sampled = sampler.sample(&mut [0.0, 2.0, 2.0, 1.0], None);
     assert_eq!(sampled.id, 1);
     let expected = 2.0 - (1.0 + 2.0 * 2f32.exp() + 1f32.exp()).ln();
     assert!((sampled.logprob - expected).abs() < 1e-6);
@@ -62,15 +62,15 @@ fn greedy_takes_the_first_greatest_and_reports_its_logprob() {
 fn penalties_and_bias_move_the_choice_but_not_the_logprob() {
     let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
     let mut sampler = Sampler::new(Sampling { presence_penalty: 0.6, ..greedy.clone() }, &[1]);
-    let choices: Vec<u32> = (0..3).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
+    let choices: Vec<u32> = (0..3).map(|_| sampler.sample(&mut LOGITS.clone(), None).id).collect();
     assert_eq!(choices, [1, 4, 1], "presence counts the output, once");
     let mut sampler = Sampler::new(Sampling { frequency_penalty: 0.3, ..greedy.clone() }, &[]);
-    let choices: Vec<u32> = (0..4).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
+    let choices: Vec<u32> = (0..4).map(|_| sampler.sample(&mut LOGITS.clone(), None).id).collect();
     assert_eq!(choices, [1, 1, 4, 1], "frequency counts occurrences");
     let mut sampler = Sampler::new(Sampling { repetition_penalty: 2.0, ..greedy.clone() }, &[1, 3]);
-    assert_eq!(sampler.sample(&mut LOGITS.clone()).id, 4, "repetition counts the prompt");
+    assert_eq!(sampler.sample(&mut LOGITS.clone(), None).id, 4, "repetition counts the prompt");
     let mut sampler = Sampler::new(Sampling { logit_bias: vec![(3, 10.0), (1, -100.0)], ..greedy }, &[]);
-    let sampled = sampler.sample(&mut LOGITS.clone());
+    let sampled = sampler.sample(&mut LOGITS.clone(), None);
     assert_eq!(sampled.id, 3);
     assert!((sampled.logprob - (-1.0 - log_sum_exp(&LOGITS, LOGITS[greatest(&LOGITS) as usize]))).abs() < 1e-6);
 }
@@ -79,7 +79,7 @@ fn penalties_and_bias_move_the_choice_but_not_the_logprob() {
 fn a_seed_repeats_and_another_differs() {
     let sequence = |seed| {
         let mut sampler = Sampler::new(Sampling { seed, ..Sampling::default() }, &[]);
-        (0..32).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect::<Vec<_>>()
+        (0..32).map(|_| sampler.sample(&mut LOGITS.clone(), None).id).collect::<Vec<_>>()
     };
     assert_eq!(sequence(7), sequence(7));
     assert_ne!(sequence(7), sequence(8));
@@ -89,7 +89,7 @@ fn a_seed_repeats_and_another_differs() {
 fn the_draws_of_one_seed_follow_the_distribution() {
     let draws = 20_000;
     let mut sampler = Sampler::new(Sampling { seed: 5, ..Sampling::default() }, &[]);
-    let ids: Vec<u32> = (0..draws).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
+    let ids: Vec<u32> = (0..draws).map(|_| sampler.sample(&mut LOGITS.clone(), None).id).collect();
     let first: std::collections::HashSet<u32> = ids[..32].iter().copied().collect();
     assert!(first.len() >= 3, "32 draws give {first:?}");
     for (id, expected) in (0..).zip(softmax(1.0, &[0, 1, 2, 3, 4])) {
@@ -103,7 +103,7 @@ fn the_draws_of_one_seed_follow_the_distribution() {
 fn repetition_makes_negative_logits_less_likely() {
     let sampling = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..Sampling::default() };
     let mut logits = [-1.0, -1.5, -9.0];
-    assert_eq!(Sampler::new(sampling, &[0, 2]).sample(&mut logits).id, 1);
+    assert_eq!(Sampler::new(sampling, &[0, 2]).sample(&mut logits, None).id, 1);
     assert_eq!(logits, [-2.0, -1.5, -18.0]);
 }
 
@@ -111,7 +111,7 @@ fn repetition_makes_negative_logits_less_likely() {
 fn repetition_counts_generated_tokens_once_each() {
     let sampling = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..Sampling::default() };
     let mut sampler = Sampler::new(sampling, &[]);
-    let choices: Vec<u32> = (0..5).map(|_| sampler.sample(&mut LOGITS.clone()).id).collect();
+    let choices: Vec<u32> = (0..5).map(|_| sampler.sample(&mut LOGITS.clone(), None).id).collect();
     // 3 → 1.5, then 2.5 → 1.25, then 2 → 1; 1.5 stays the greatest.
     assert_eq!(choices, [1, 4, 2, 1, 1]);
 }
@@ -135,7 +135,7 @@ fn no_setting_makes_a_logit_infinite() {
             let mut sampler = Sampler::new(sampling.clone(), &[0, 1, 2]);
             for _ in 0..8 {
                 let mut logits = [f32::MIN, 1e30, f32::MAX, -1e38];
-                let sampled = sampler.sample(&mut logits);
+                let sampled = sampler.sample(&mut logits, None);
                 assert!(logits.iter().all(|logit| logit.is_finite()), "{sampling:?}: {logits:?}");
                 assert_eq!(sampled.id, 2, "{sampling:?}");
                 assert_eq!(sampled.logprob, 0.0);
@@ -147,7 +147,7 @@ fn no_setting_makes_a_logit_infinite() {
 #[test]
 fn logits_at_the_bottom_are_still_drawn_from() {
     let mut sampler = Sampler::new(Sampling { repetition_penalty: 100.0, ..Sampling::default() }, &[0, 1, 2]);
-    let drawn: std::collections::HashSet<u32> = (0..32).map(|_| sampler.sample(&mut [f32::MIN; 3]).id).collect();
+    let drawn: std::collections::HashSet<u32> = (0..32).map(|_| sampler.sample(&mut [f32::MIN; 3], None).id).collect();
     assert_eq!(drawn.len(), 3);
 }
 
@@ -157,12 +157,12 @@ fn what_is_not_finite_is_never_chosen() {
     for sampling in paths(&Sampling { repetition_penalty: 1.5, ..Sampling::default() }) {
         let mut sampler = Sampler::new(sampling.clone(), &[0, 1, 2, 3, 4]);
         for _ in 0..100 {
-            let sampled = sampler.sample(&mut mixed.clone());
+            let sampled = sampler.sample(&mut mixed.clone(), None);
             assert!([2, 4].contains(&sampled.id), "{sampling:?}: {sampled:?}");
             assert!(sampled.logprob.is_finite());
         }
         // Nothing to choose from: any token, but no panic.
-        assert!(sampler.sample(&mut [f32::NAN; 5]).id < 5);
+        assert!(sampler.sample(&mut [f32::NAN; 5], None).id < 5);
     }
 }
 
@@ -172,7 +172,7 @@ fn top_p_beyond_the_first_sorted_part() {
     let mut sampler = Sampler::new(Sampling { top_p: 0.5, seed: 3, ..Sampling::default() }, &[]);
     for _ in 0..200 {
         // Equal weights: the lower half of the ids is kept.
-        assert!(sampler.sample(&mut logits).id < 2500);
+        assert!(sampler.sample(&mut logits, None).id < 2500);
         logits.fill(0.0);
     }
 }

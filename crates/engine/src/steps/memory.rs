@@ -116,6 +116,7 @@ impl Steps {
         self.stats.begun += u64::from(!sequence.has_begun());
         sequence.start(id, found, now);
         self.running.push(sequence);
+        self.ask_for_mask(self.running.len() - 1);
     }
 
     /// Sees to it that the rows' keys and values fit: first the prefix cache gives, then who came last is set back. One that is
@@ -145,8 +146,7 @@ impl Steps {
                 self.finish(sequence, FinishReason::Memory, now);
             } else {
                 self.close(&mut sequence);
-                sequence.computed = 0;
-                (sequence.needs_disk, sequence.was_fetched) = (None, false);
+                sequence.set_back();
                 self.stats.preempted += 1;
                 self.waiting.push(sequence);
             }
