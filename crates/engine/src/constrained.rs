@@ -43,7 +43,7 @@ pub(crate) struct Constrained {
 
 impl Constrained {
     pub(crate) fn new(constraint: Box<dyn Constraint>) -> Self {
-        Self { held: Some(Held(Some(constraint))), mask: None, took: None, wanted: Arc::new(()), row: None }
+        Self { held: Some(Held::new(constraint)), mask: None, took: None, wanted: Arc::new(()), row: None }
     }
 
     /// Whether the next token can be chosen, or is known to fail.
@@ -128,6 +128,10 @@ impl Constrained {
 }
 
 impl Held {
+    pub(crate) fn new(constraint: Box<dyn Constraint>) -> Self {
+        Self(Some(constraint))
+    }
+
     /// The mask for a vocabulary of so many tokens, of which it allows one at least, and what it took.
     pub(crate) fn mask(&mut self, vocabulary_size: usize) -> (Result<Arc<Mask>, ConstraintError>, Duration) {
         let began = Instant::now();

@@ -1,107 +1,255 @@
 //! Masks that are computed while the model computes, on two threads. It must not know models, or what is done with a mask.
 //!
-//! Whose last mask took long is served by one thread, whose did not by the other, so that a hostile constraint never holds up those
-//! whose masks are quick. Of whom nothing is known yet goes to the slow thread if nobody is there: a first mask is often the longest.
+//! Whose last mask took long is served by one thread at a time only, and after all others, so that a hostile constraint does not hold
+//! up those whose masks are quick.
 
+use std::collections::VecDeque;
+use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use crate::constrained::{Loan, Return};
 use crate::constraint::ConstraintError;
 
-/// Whose masks take longer is served by the slow thread.
+/// Whose last mask took longer is slow.
 const SLOW: Duration = Duration::from_millis(3);
-
-const FAST_LANE: usize = 0;
-const SLOW_LANE: usize = 1;
 
 /// The threads, and what comes back from them. Dropping it lets each end after the mask that it is at, without waiting for that.
 pub(crate) struct Masks {
     vocabulary_size: usize,
-    /// None before the first loan.
-    lanes: Option<[Lane; 2]>,
-    answers: Receiver<Answer>,
+    /// Nothing before the first loan.
+    queue: Option<Arc<Queue>>,
+    returns: Receiver<(u64, Return)>,
     /// The threads have copies of it.
-    way_back: Sender<Answer>,
+    way_back: Sender<(u64, Return)>,
 }
 
-struct Lane {
-    loans: Sender<(u64, Loan)>,
-    /// Loans that are not answered.
-    open: usize,
+/// What both threads take from.
+#[derive(Default)]
+struct Queue {
+    inside: Mutex<Inside>,
+    changed: Condvar,
 }
 
-struct Answer {
-    lane: usize,
-    number: u64,
-    /// Nothing where nobody wanted it any more.
-    returned: Option<Return>,
+#[derive(Default)]
+struct Inside {
+    loans: VecDeque<(u64, Loan)>,
+    /// A thread is at a slow one.
+    serves_slow: bool,
+    closed: bool,
+}
+
+/// Who is served first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Quick,
+    /// Its first mask.
+    Unknown,
+    Slow,
 }
 
 impl Masks {
     /// For a vocabulary of so many tokens; starts nothing yet.
     pub(crate) fn new(vocabulary_size: usize) -> Self {
-        let (way_back, answers) = channel();
-        Self { vocabulary_size, lanes: None, answers, way_back }
+        let (way_back, returns) = channel();
+        Self { vocabulary_size, queue: None, returns, way_back }
     }
 
     /// Has the mask of sequence `number` computed. Where there can be no threads, that is what comes back.
     pub(crate) fn lend(&mut self, number: u64, loan: Loan) {
-        let lanes = match self.lanes.take().map_or_else(|| self.start(), Ok) {
-            Ok(lanes) => self.lanes.insert(lanes),
+        let queue = match self.queue.take().map_or_else(|| self.start(), Ok) {
+            Ok(queue) => self.queue.insert(queue),
             Err(source) => {
                 let reason = format!("no thread can start to compute masks: {source}; end other programs");
                 let (mask, took) = (Err(ConstraintError { reason }), Duration::ZERO);
-                let returned = Some(Return { held: loan.held, mask, took });
-                let _ = self.way_back.send(Answer { lane: FAST_LANE, number, returned });
+                self.way_back.send((number, Return { held: loan.held, mask, took })).expect("the other end is here");
                 return;
             }
         };
-        let is_slow = loan.took.map_or(lanes[SLOW_LANE].open == 0, |took| took > SLOW);
-        let lane = &mut lanes[if is_slow { SLOW_LANE } else { FAST_LANE }];
-        lane.open += 1;
-        lane.loans.send((number, loan)).expect("panics are caught, so the thread lives");
+        queue.lock().loans.push_back((number, loan));
+        // Both: one of them may not be free for a slow one.
+        queue.changed.notify_all();
     }
 
-    /// What has come back, or the first that does until then.
+    /// What has come back; else the first that does until then.
     pub(crate) fn next(&mut self, until: Option<Instant>) -> Option<(u64, Return)> {
-        loop {
-            let now = Instant::now();
-            let answer = match until.filter(|&until| until > now) {
-                Some(until) => self.answers.recv_timeout(until - now).ok()?,
-                None => self.answers.try_recv().ok()?,
-            };
-            if let Some(lanes) = &mut self.lanes {
-                lanes[answer.lane].open = lanes[answer.lane].open.saturating_sub(1);
-            }
-            if let Some(returned) = answer.returned {
-                return Some((answer.number, returned));
-            }
+        match until.map(|until| until.saturating_duration_since(Instant::now())) {
+            Some(left) => self.returns.recv_timeout(left).ok(),
+            None => self.returns.try_recv().ok(),
         }
     }
 
-    fn start(&self) -> Result<[Lane; 2], std::io::Error> {
-        let lane = |lane: usize, name: &str| -> Result<Lane, std::io::Error> {
-            let (loans, lent) = channel();
-            let (way_back, vocabulary_size) = (self.way_back.clone(), self.vocabulary_size);
-            Builder::new().name(name.into()).spawn(move || serve(lane, &lent, &way_back, vocabulary_size))?;
-            Ok(Lane { loans, open: 0 })
-        };
-        Ok([lane(FAST_LANE, "masks")?, lane(SLOW_LANE, "slow masks")?])
+    fn start(&self) -> Result<Arc<Queue>, io::Error> {
+        let queue = Arc::<Queue>::default();
+        for name in ["masks 1", "masks 2"] {
+            let (own, way_back, vocabulary_size) = (Arc::clone(&queue), self.way_back.clone(), self.vocabulary_size);
+            let thread = Builder::new().name(name.into()).spawn(move || own.serve(&way_back, vocabulary_size));
+            if let Err(source) = thread {
+                queue.close();
+                return Err(source);
+            }
+        }
+        Ok(queue)
     }
 }
 
-/// A thread: one loan after another.
-fn serve(lane: usize, lent: &Receiver<(u64, Loan)>, way_back: &Sender<Answer>, vocabulary_size: usize) {
-    while let Ok((number, loan)) = lent.recv() {
-        let Loan { mut held, took: _, wanted } = loan;
-        let returned = (wanted.strong_count() > 0).then(|| {
-            let (mask, took) = held.mask(vocabulary_size);
-            Return { held, mask, took }
-        });
-        if way_back.send(Answer { lane, number, returned }).is_err() {
-            break;
+impl Drop for Masks {
+    fn drop(&mut self) {
+        self.queue.iter().for_each(|queue| queue.close());
+    }
+}
+
+impl Queue {
+    /// A thread: one loan after another.
+    fn serve(&self, way_back: &Sender<(u64, Return)>, vocabulary_size: usize) {
+        while let Some((number, loan)) = self.take() {
+            let class = loan.class();
+            let Loan { mut held, took: _, wanted } = loan;
+            if wanted.strong_count() > 0 {
+                let (mask, took) = held.mask(vocabulary_size);
+                // Once nobody listens, the queue is closed too.
+                let _ = way_back.send((number, Return { held, mask, took }));
+            }
+            if class == Class::Slow {
+                self.lock().serves_slow = false;
+                self.changed.notify_all();
+            }
         }
+    }
+
+    /// The next loan, waited for; nothing once the queue is closed.
+    fn take(&self) -> Option<(u64, Loan)> {
+        let mut inside = self.lock();
+        loop {
+            if inside.closed {
+                return None;
+            }
+            if let Some((number, loan)) = inside.take() {
+                return Some((number, loan));
+            }
+            inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    /// The first of the class that goes first, if one may go.
+    fn take(&mut self) -> Option<(u64, Loan)> {
+        let classes = self.loans.iter().map(|(_, loan)| loan.class()).enumerate();
+        let (index, class) = classes.min_by_key(|&(_, class)| class)?;
+        if class == Class::Slow && self.serves_slow {
+            return None;
+        }
+        self.serves_slow |= class == Class::Slow;
+        self.loans.remove(index)
+    }
+}
+
+impl Loan {
+    fn class(&self) -> Class {
+        match self.took {
+            None => Class::Unknown,
+            Some(took) if took > SLOW => Class::Slow,
+            Some(_) => Class::Quick,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::constrained::Held;
+    use crate::constraint::{Constraint, Mask};
+
+    /// Says that it is asked, and waits for a word.
+    #[derive(Clone, Debug)]
+    struct Waiting(Arc<Mutex<(Sender<()>, Receiver<()>)>>);
+
+    impl Constraint for Waiting {
+        fn mask(&mut self) -> Result<Arc<Mask>, ConstraintError> {
+            let own = self.0.lock().unwrap();
+            own.0.send(()).unwrap();
+            // It fails when the test has gone.
+            let _ = own.1.recv();
+            Ok(Arc::new(Mask::from_words(8, &[1])))
+        }
+
+        fn push(&mut self, _: u32) -> Result<(), ConstraintError> {
+            Ok(())
+        }
+
+        fn forced(&mut self) -> Vec<u32> {
+            Vec::new()
+        }
+
+        fn boxed_clone(&self) -> Box<dyn Constraint> {
+            Box::new(self.clone())
+        }
+    }
+
+    /// A loan, whether it is being served, and what lets it go on.
+    fn loan(took_ms: Option<u64>, wanted: &Arc<()>) -> (Loan, Receiver<()>, Sender<()>) {
+        let ((say, asked), (word, wait)) = (channel(), channel());
+        let held = Held::new(Box::new(Waiting(Arc::new(Mutex::new((say, wait))))));
+        let took = took_ms.map(Duration::from_millis);
+        (Loan { held, took, wanted: Arc::downgrade(wanted) }, asked, word)
+    }
+
+    fn wait(masks: &mut Masks) -> u64 {
+        masks.next(Some(Instant::now() + Duration::from_secs(60))).unwrap().0
+    }
+
+    #[test]
+    fn slow_ones_never_take_both_threads() {
+        let (mut masks, wanted) = (Masks::new(8), Arc::new(()));
+        let [first, second] = [loan(Some(50), &wanted), loan(Some(50), &wanted)];
+        masks.lend(1, first.0);
+        first.1.recv().unwrap();
+        masks.lend(2, second.0);
+        // One of whom nothing is known, and many quick ones, pass.
+        for number in 3..20 {
+            let (other, asked, word) = loan((number > 3).then_some(1), &wanted);
+            masks.lend(number, other);
+            asked.recv().unwrap();
+            word.send(()).unwrap();
+            assert_eq!(wait(&mut masks), number);
+        }
+        assert!(second.1.try_recv().is_err());
+        first.2.send(()).unwrap();
+        assert_eq!(wait(&mut masks), 1);
+        second.1.recv().unwrap();
+        second.2.send(()).unwrap();
+        assert_eq!(wait(&mut masks), 2);
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_not_computed() {
+        let (mut masks, wanted, gone) = (Masks::new(8), Arc::new(()), Arc::new(()));
+        let busy = [loan(None, &wanted), loan(None, &wanted)];
+        let words = busy.map(|(own, asked, word)| {
+            masks.lend(1, own);
+            asked.recv().unwrap();
+            word
+        });
+        let (unwanted, asked, _word) = loan(Some(1), &gone);
+        masks.lend(2, unwanted);
+        drop(gone);
+        drop(words);
+        assert_eq!((wait(&mut masks), wait(&mut masks)), (1, 1));
+        // Its end of the channel is dropped with it.
+        assert!(asked.recv().is_err());
     }
 }

@@ -15,6 +15,8 @@ use crate::job::{Drafts, Job, Limits, Priority, SharedChunk};
 use crate::sampling::Sampling;
 use crate::stats::Stats;
 
+mod automaton;
+mod constrained;
 mod disk;
 
 const VOCABULARY: usize = 50;
