@@ -205,3 +205,81 @@ fn alternatives_are_those_of_a_full_sort() {
     let nothing = [f32::NAN; 5];
     assert!(Distribution::of(&nothing).top(&nothing, 3).is_empty());
 }
+
+/// Every kind of setting, alone and together.
+fn all_settings() -> Vec<Sampling> {
+    let default = Sampling::default();
+    let mut all = vec![
+        default.clone(),
+        Sampling { temperature: 0.0, ..default.clone() },
+        Sampling { top_k: 1, ..default.clone() },
+        Sampling { top_k: 2, ..default.clone() },
+        Sampling { top_p: 0.3, ..default.clone() },
+        Sampling { min_p: 1.0, ..default.clone() },
+    ];
+    let logit_bias = vec![(1, 100.0), (4, -100.0), (70, 100.0)];
+    let (presence_penalty, frequency_penalty, repetition_penalty) = (-2.0, 2.0, 1.9);
+    let penalties = Sampling { presence_penalty, frequency_penalty, repetition_penalty, ..default };
+    for index in 0..all.len() {
+        all.push(Sampling { logit_bias: logit_bias.clone(), ..all[index].clone() });
+        let Sampling { temperature, top_k, top_p, min_p, .. } = all[index];
+        all.push(Sampling { temperature, top_k, top_p, min_p, ..penalties.clone() });
+    }
+    all
+}
+
+#[test]
+fn what_a_mask_forbids_is_never_chosen() {
+    let words = [[1, 0, 0], [1 << 31, 0, 1 << 8], [u32::MAX, 0, 0xf0], [u32::MAX; 3], [0, 2, 0], [0x12, u32::MAX, 0]];
+    for (seed, sampling) in (0..).zip(all_settings()) {
+        let mut sampler = Sampler::new(Sampling { seed, ..sampling.clone() }, &[1, 70]);
+        for (round, words) in (0..40).flat_map(|round| words.iter().map(move |words| (round, words))) {
+            let mask = Mask::from_words(75, words);
+            let mut logits: Vec<f32> = (0..75).map(|id| ((id * 31 + round * 7) % 41) as f32 * 0.4).collect();
+            match round % 4 {
+                0 => logits.iter_mut().step_by(2).for_each(|logit| *logit = f32::NAN),
+                1 => mask.ids().for_each(|id| logits[id as usize] = f32::INFINITY),
+                _ => {}
+            }
+            let own = logits.clone();
+            let sampled = sampler.sample(&mut logits, Some(&mask));
+            assert!(mask.allows(sampled.id), "{sampling:?} {words:?}: {sampled:?}");
+            let is_finite = |id: u32| own[id as usize].is_finite();
+            let some_finite = mask.ids().any(is_finite);
+            assert!(is_finite(sampled.id) || !some_finite, "{sampling:?} {words:?}");
+            if some_finite {
+                let expected = Distribution::of(&own).logprob(own[sampled.id as usize]);
+                assert_eq!(sampled.logprob, expected, "the model's own");
+            } else {
+                assert_eq!(Some(sampled.id), mask.ids().next(), "the first allowed");
+            }
+        }
+    }
+}
+
+#[test]
+fn draws_under_a_mask_follow_what_it_leaves() {
+    let mask = Mask::from_words(LOGITS.len(), &[0b1_0101]);
+    let mut counts = [0.0; LOGITS.len()];
+    for seed in 0..20_000 {
+        let mut sampler = Sampler::new(Sampling { seed, ..Sampling::default() }, &[]);
+        counts[sampler.sample(&mut LOGITS.clone(), Some(&mask)).id as usize] += 1.0 / 20_000.0;
+    }
+    for (found, expected) in counts.iter().zip(softmax(1.0, &[0, 2, 4])) {
+        assert!((found - expected).abs() < 0.018, "{found} instead of {expected}");
+    }
+}
+
+#[test]
+fn a_mask_that_leaves_no_choice_takes_no_draw_and_one_that_allows_all_changes_nothing() {
+    let sampling = Sampling { seed: 9, frequency_penalty: 0.2, ..Sampling::default() };
+    let [mut masked, mut forced, mut plain] = [0; 3].map(|_| Sampler::new(sampling.clone(), &[]));
+    let (only, all) = (Mask::from_words(LOGITS.len(), &[8]), Mask::from_words(LOGITS.len(), &[u32::MAX]));
+    for _ in 0..30 {
+        let sampled = masked.sample(&mut LOGITS.clone(), Some(&only));
+        assert_eq!((sampled, plain.force(3, None).id), (forced.force(3, Some(&LOGITS)), 3));
+        let sampled = masked.sample(&mut LOGITS.clone(), Some(&all));
+        assert_eq!(sampled, forced.sample(&mut LOGITS.clone(), None));
+        assert_eq!(sampled, plain.sample(&mut LOGITS.clone(), None));
+    }
+}

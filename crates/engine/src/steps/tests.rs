@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use model::{AttentionKind, Model, ModelConfig, Rope, Scripted, Span, Wanted};
 
 use super::Steps;
+use crate::constraint::Constraint;
 use crate::draft::DraftLimits;
+use crate::error::Error;
 use crate::generation::{Canceller, Event, FinishReason, Generation};
 use crate::guard::{Guards, LoopLimits, ReasoningShape};
 use crate::job::{Drafts, Job, Limits, Priority, SharedChunk};
@@ -18,6 +20,8 @@ use crate::stats::Stats;
 mod automaton;
 mod constrained;
 mod disk;
+
+use automaton::Automaton;
 
 const VOCABULARY: usize = 50;
 const CONTEXT: usize = 96;
@@ -91,6 +95,8 @@ struct Client {
     prompt_told: usize,
     top_logprobs: usize,
     prompt_logprobs: Option<usize>,
+    /// What it may say, followed from outside, and where that fails.
+    constraint: Option<(Automaton, usize)>,
     waited: usize,
 }
 
@@ -155,8 +161,10 @@ fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now
         },
         ..Job::new(prompt.clone())
     };
+    let constraint = random.chance(4).then(|| constraint(random));
+    let boxed = constraint.as_ref().and_then(|(automaton, _)| automaton.boxed());
     let (generation, reader) = Generation::new();
-    steps.submit(job, reader, now);
+    steps.submit(Job { constraint: boxed, ..job }, reader, now);
     let canceller = generation.canceller();
     Client {
         generation,
@@ -169,11 +177,40 @@ fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now
         prompt_told: 0,
         top_logprobs,
         prompt_logprobs,
+        constraint,
         waited: 0,
     }
 }
 
+/// Sets of one, a few or most tokens in a cycle. Now and then a mask is late, and some constraints fail at some place.
+fn constraint(random: &mut Random) -> (Automaton, usize) {
+    let set = |random: &mut Random| {
+        let (from, most) = (random.below(VOCABULARY), [1, 1, 5, 40, 50][random.below(5)]);
+        (from..from + most).map(|id| (id % VOCABULARY) as u32).collect()
+    };
+    let sets = (0..1 + random.below(8)).map(|_| set(random)).collect();
+    let fails_at = if random.chance(10) { random.below(20) } else { usize::MAX };
+    let late_at = if random.chance(4) { random.below(20) } else { usize::MAX };
+    let before = move |at| {
+        if at == late_at {
+            // Longer than a step waits.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if at == fails_at { Err(automaton::failure("as told")) } else { Ok(()) }
+    };
+    (Automaton::new(sets).always(&CLOSE).before_mask(before), fails_at)
+}
+
 impl Client {
+    /// What comes where the model says `own`: that if it may come, else the first that may. And whether there is no choice.
+    fn choice(&self, own: u32) -> (u32, bool) {
+        match self.constraint.as_ref().map(|(automaton, _)| automaton.allowed()) {
+            Some(&[only]) => (only, true),
+            Some(allowed) if !allowed.contains(&own) => (allowed.iter().copied().min().unwrap(), false),
+            _ => (own, false),
+        }
+    }
+
     /// Reads what has come; whether it has ended, after checking all that it said.
     fn poll(&mut self, oracle: &mut Oracle, ends: &mut HashMap<String, usize>) -> bool {
         self.waited += 1;
@@ -187,9 +224,13 @@ impl Client {
                 Event::Token(token) => {
                     let so_far = [&self.prompt[..], &self.read].concat();
                     let (own, forced) = (oracle.next(&so_far), self.forced.pop());
-                    assert_eq!(token.id, forced.unwrap_or(own), "after {so_far:?}");
+                    let (choice, is_only) = self.choice(own);
+                    assert_eq!(token.id, forced.unwrap_or(choice), "after {so_far:?}");
+                    if let Some((automaton, _)) = &mut self.constraint {
+                        automaton.push(token.id).unwrap();
+                    }
                     // A logit of 100 among zeros; where a token is forced nobody may have looked.
-                    if forced.is_none() || token.logprob != 0.0 {
+                    if !(forced.is_some() || is_only) || token.logprob != 0.0 {
                         assert_eq!(token.logprob, if token.id == own { 0.0 } else { -100.0 });
                         assert_eq!(token.top.first().map(|&(id, _)| id), (self.top_logprobs > 0).then_some(own));
                         assert_eq!(token.top.len(), self.top_logprobs);
@@ -229,6 +270,12 @@ impl Client {
                     *ends.entry(format!("{:?}", finish.reason)).or_default() += 1;
                     return true;
                 }
+                Event::Failed(Error::Constraint { reason }) => {
+                    let (automaton, fails_at) = self.constraint.as_ref().unwrap();
+                    assert_eq!((automaton.at(), &reason[..]), (*fails_at, "as told"));
+                    *ends.entry("Failed".into()).or_default() += 1;
+                    return true;
+                }
                 Event::Failed(error) => panic!("{error}"),
             }
         }
@@ -247,11 +294,12 @@ struct Outcome {
 #[test]
 fn a_hundred_thousand_steps() {
     let Outcome { stats, ends, most_blocks, .. } = simulate(100_000, (90, 24));
-    let least = [("Length", 1000), ("Cancelled", 50), ("Deadline", 10), ("Context", 10)];
+    let least = [("Length", 1000), ("Cancelled", 50), ("Deadline", 10), ("Context", 10), ("Failed", 10)];
     assert!(least.iter().all(|&(reason, count)| ends[reason] > count), "{ends:?}");
     assert!(stats.preempted > 20 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
     assert!(stats.accepted_tokens > 1000 && stats.drafted_tokens > stats.accepted_tokens + 1000, "{stats:?}");
     assert!(stats.guarded > 100, "{stats:?}");
+    assert!(stats.masks > 1000 && stats.late_masks > 10 && stats.forced_tokens > 1000, "{stats:?}");
     assert_eq!(most_blocks, 90, "memory was short");
 }
 

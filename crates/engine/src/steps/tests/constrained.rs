@@ -3,9 +3,8 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
-use super::automaton::{Automaton, failure};
+use super::automaton::failure;
 use super::*;
-use crate::error::Error;
 
 /// How a job ended.
 #[derive(Debug, PartialEq)]
@@ -88,7 +87,7 @@ fn check(automaton: &Automaton, ids: &[u32]) {
     let mut own = automaton.clone();
     for &id in ids {
         assert!(own.allowed().contains(&id), "{id} at {}", own.at());
-        crate::constraint::Constraint::push(&mut own, id).unwrap();
+        own.push(id).unwrap();
     }
 }
 
@@ -145,7 +144,7 @@ fn a_guard_goes_through_the_constraint() {
     let (before, after) = (&said.ids[..at], &said.ids[at + 3..]);
     check(&thought, before);
     let mut behind = thought.clone().always(&CLOSE);
-    said.ids[..at + 3].iter().for_each(|&id| crate::constraint::Constraint::push(&mut behind, id).unwrap());
+    said.ids[..at + 3].iter().for_each(|&id| behind.push(id).unwrap());
     check(&behind, after);
     let (said, stats) = run(own);
     assert!(matches!(&said.end, Some(End::Failed(reason)) if reason.starts_with("2 is not in")), "{:?}", said.end);
