@@ -14,7 +14,11 @@ pub struct Mask {
 /// Decides which tokens may follow those that were generated.
 ///
 /// The engine asks for [`Constraint::mask`] while the model computes, on another thread, and draws only from it; every token of the
-/// output, drawn or forced, is told by [`Constraint::push`] in order. Whoever makes one bounds what a call may cost.
+/// output, drawn or forced, is told by [`Constraint::push`] in order. After each one that was drawn, what [`Constraint::forced`] gives is
+/// appended without asking the model, until it gives nothing.
+///
+/// Whoever makes one bounds what a call may cost. A mask that takes long delays its own job only; `push` and `forced` are called between
+/// steps, as is `mask` between guessed tokens while it takes less than a millisecond. A panic fails the job like an error.
 pub trait Constraint: Send + fmt::Debug {
     /// The tokens that may come next. Never none.
     ///

@@ -2,7 +2,8 @@
 //!
 //! [`Engine::submit`] takes a [`Job`] and gives a [`Generation`], the stream of its events; dropping it cancels, and a slow reader
 //! never stalls the model. Each step computes some tokens of every running job in one pass of the model (`scheduler`), prefixes
-//! that were read before are found again (`cache`), and memory for keys and values is bounded.
+//! that were read before are found again (`cache`), and memory for keys and values is bounded. Where a [`Constraint`] says
+//! what may come, its masks are computed beside the model (`masks`).
 
 mod cache;
 mod constrained;

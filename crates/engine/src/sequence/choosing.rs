@@ -36,16 +36,17 @@ pub(crate) struct Moment {
 /// The rows behind tokens on trial, which hold as long as those are what comes.
 struct Trial<'a> {
     rows: std::slice::ChunksExact<'a, f32>,
-    tried: std::vec::IntoIter<u32>,
+    /// The next one last.
+    tried: Vec<u32>,
 }
 
 impl<'a> Trial<'a> {
     /// The row behind a token that came, if it is known.
     fn row_behind(&mut self, id: u32) -> Option<&'a [f32]> {
-        if self.tried.next() == Some(id) {
+        if self.tried.pop() == Some(id) {
             return self.rows.next();
         }
-        self.tried = Vec::new().into_iter();
+        self.tried.clear();
         None
     }
 }
@@ -69,7 +70,7 @@ impl Sequence {
         let end = self.end(moment);
         let mut chosen = Chosen { id, was_guarded: false, forced: 0, end };
         if end.is_none() && (report.is_some() || self.constrained.is_some()) {
-            let tried = self.draft()[trial..].to_vec().into_iter();
+            let tried = self.draft()[trial..].iter().rev().copied().collect();
             let trial = Trial { rows: later.chunks_exact(logits.len()), tried };
             self.force_all(&mut chosen, report, trial, moment)?;
         }
