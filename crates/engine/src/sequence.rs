@@ -40,6 +40,8 @@ pub(crate) struct Sequence {
     pub(crate) was_fetched: bool,
     /// Of the prompt, what the prefix cache gave when it was first looked up.
     pub(crate) cached_tokens: Option<usize>,
+    /// Of the prompt, what the reader knows to be read; who is set back reads it again in silence.
+    told_tokens: usize,
     sampler: Sampler,
     /// Nothing also where no token is wanted.
     pub(crate) constrained: Option<Constrained>,
@@ -79,6 +81,7 @@ impl Sequence {
             needs_disk: None,
             was_fetched: false,
             cached_tokens: None,
+            told_tokens: 0,
             submitted: now,
             started: None,
             first_at: None,
@@ -212,6 +215,7 @@ impl Sequence {
         if self.cached_tokens.is_none() {
             self.cached_tokens = Some(found);
             if found > 0 {
+                self.told_tokens = found;
                 self.reader.send(Event::PromptRead { done: found, total: self.prompt_tokens });
             }
         }
@@ -226,10 +230,10 @@ impl Sequence {
 
     /// Tokens were computed; the reader hears of those that are the prompt's.
     pub(crate) fn advance(&mut self, tokens: usize) {
-        let before = self.computed.min(self.prompt_tokens);
         self.computed += tokens;
         let done = self.computed.min(self.prompt_tokens);
-        if done > before && self.generated() == 0 {
+        if done > self.told_tokens && self.generated() == 0 {
+            self.told_tokens = done;
             self.reader.send(Event::PromptRead { done, total: self.prompt_tokens });
         }
     }
