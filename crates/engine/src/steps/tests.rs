@@ -296,7 +296,7 @@ fn a_hundred_thousand_steps() {
     let Outcome { stats, ends, most_blocks, .. } = simulate(100_000, (90, 24));
     let least = [("Length", 1000), ("Cancelled", 50), ("Deadline", 10), ("Context", 10), ("Failed", 10)];
     assert!(least.iter().all(|&(reason, count)| ends[reason] > count), "{ends:?}");
-    assert!(stats.preempted > 20 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
+    assert!(stats.preempted > 5 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
     assert!(stats.accepted_tokens > 1000 && stats.drafted_tokens > stats.accepted_tokens + 1000, "{stats:?}");
     assert!(stats.guarded > 100, "{stats:?}");
     assert!(stats.masks > 1000 && stats.late_masks == 0 && stats.forced_tokens > 1000, "{stats:?}");
