@@ -178,7 +178,7 @@ impl Sequence {
         if self.job.drafts == Drafts::Off {
             return;
         }
-        let is_cheap = self.constrained.as_ref().is_none_or(Constrained::is_cheap);
+        let is_cheap = self.constrained.as_ref().is_none_or(|own| own.is_ready() || own.is_cheap());
         let is_ready = is_cheap && self.generated() > 0 && self.unread() == 1;
         // The last token is not worth a trial: it comes anyway.
         let left = context_tokens.min(self.prompt_tokens + self.job.tokens_max.unwrap_or(context_tokens));

@@ -4,7 +4,7 @@ mod late;
 mod memory;
 mod outcome;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use model::{KvShape, Model};
 
@@ -42,6 +42,8 @@ pub(crate) struct Steps {
     /// Of the rows that wanted them, `[rows, vocabulary]`.
     logits: Vec<f32>,
     masks: Masks,
+    /// A step waits at least so long for masks.
+    grace_min: Duration,
     stats: Stats,
     /// Readers of jobs that ended, and what they are told once the figures show it.
     parting: Vec<(Reader, Event)>,
@@ -73,6 +75,7 @@ impl Steps {
             costs: StepCosts::new(),
             logits,
             masks,
+            grace_min: late::GRACE_MIN,
             stats,
             parting,
         })

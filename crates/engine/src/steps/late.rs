@@ -10,7 +10,7 @@ use crate::sequence::Sequence;
 use crate::stats::Stats;
 
 /// A step waits at least so long for a mask, and at least this share of the time that it took.
-const GRACE_MIN: Duration = Duration::from_millis(1);
+pub(super) const GRACE_MIN: Duration = Duration::from_millis(1);
 const GRACE_SHARE: u32 = 20;
 
 /// Waiting for nothing but masks, the engine looks so often whether somebody has come, gone or run out of time.
@@ -28,7 +28,7 @@ impl Steps {
     /// Waits for the masks of these rows, not much longer than the step took: others go on with the next. Who is alone has time.
     pub(super) fn wait_for_masks<'a>(&mut self, rows: impl Iterator<Item = &'a Row> + Clone, took: Duration) {
         let is_alone = self.running.len() == 1 && self.waiting.is_empty();
-        let grace = if is_alone { SLICE } else { GRACE_MIN.max(took / GRACE_SHARE) };
+        let grace = if is_alone { SLICE.max(self.grace_min) } else { self.grace_min.max(took / GRACE_SHARE) };
         let until = Instant::now() + grace;
         while rows.clone().any(|row| self.running[self.member(row.number)].awaits_mask(row)) {
             let Some((number, returned)) = self.masks.next(Some(until)) else { break };

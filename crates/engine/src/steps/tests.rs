@@ -296,10 +296,10 @@ fn a_hundred_thousand_steps() {
     let Outcome { stats, ends, most_blocks, .. } = simulate(100_000, (90, 24));
     let least = [("Length", 1000), ("Cancelled", 50), ("Deadline", 10), ("Context", 10), ("Failed", 10)];
     assert!(least.iter().all(|&(reason, count)| ends[reason] > count), "{ends:?}");
-    assert!(stats.preempted > 20 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
+    assert!(stats.preempted > 5 && stats.cache.evicted > 1000 && stats.cache.hits > 1000, "{stats:?}");
     assert!(stats.accepted_tokens > 1000 && stats.drafted_tokens > stats.accepted_tokens + 1000, "{stats:?}");
     assert!(stats.guarded > 100, "{stats:?}");
-    assert!(stats.masks > 1000 && stats.late_masks > 10 && stats.forced_tokens > 1000, "{stats:?}");
+    assert!(stats.masks > 1000 && stats.late_masks == 0 && stats.forced_tokens > 1000, "{stats:?}");
     assert_eq!(most_blocks, 90, "memory was short");
 }
 
@@ -317,9 +317,22 @@ fn rows_of_logits_have_a_bound() {
     assert!(ends["Length"] > 100 && most_logit_rows > 40, "{most_logit_rows} {ends:?}");
 }
 
-fn simulate(step_count: u64, (blocks_max, chunk_tokens): (usize, usize)) -> Outcome {
+#[test]
+fn late_masks_change_nothing() {
+    // When they come is up to the machine, and with it who runs when; what is said is not.
+    let Outcome { stats, .. } = simulate_with(20_000, (90, 24), None);
+    assert!(stats.late_masks > 0 && stats.forced_tokens > 100, "{stats:?}");
+}
+
+/// Steps that wait for every mask, so that each run is the same.
+fn simulate(step_count: u64, limits: (usize, usize)) -> Outcome {
+    simulate_with(step_count, limits, Some(Duration::from_secs(600)))
+}
+
+fn simulate_with(step_count: u64, (blocks_max, chunk_tokens): (usize, usize), grace: Option<Duration>) -> Outcome {
     let mut random = Random(7);
     let mut steps = Steps::new(Box::new(model()), limits(blocks_max, chunk_tokens)).unwrap();
+    steps.grace_min = grace.unwrap_or(steps.grace_min);
     let (mut oracle, mut known, mut ends) = (Oracle::default(), Vec::new(), HashMap::new());
     let mut clients: Vec<Client> = Vec::new();
     let start = Instant::now();
