@@ -196,6 +196,7 @@ fn settings(layers: &Layers) -> Result<Settings, Error> {
     let ignores = layers.text("server.hosted_tools").as_deref() == Some("ignore");
     Ok(Settings {
         default_effort,
+        reserve_answer_tokens: layers.whole("model.reserve_answer_tokens").unwrap_or(0) as usize,
         date,
         hosted_tools: if ignores { HostedTools::Ignore } else { HostedTools::Refuse },
         keep_alive: seconds("limits.keep_alive_seconds").unwrap_or_default(),
@@ -209,6 +210,7 @@ fn settings(layers: &Layers) -> Result<Settings, Error> {
         body_bytes_max: size("limits.body_mib"),
         file_bytes_max: size("limits.file_mib"),
         cors_origins: layers.list("server.cors_origins"),
+        allowed_hosts: layers.list("server.allowed_hosts"),
         log_prompts: layers.text("log.prompts").as_deref() == Some("true"),
         ..Settings::default()
     })
