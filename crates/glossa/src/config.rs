@@ -191,6 +191,7 @@ fn settings(layers: &Layers) -> Result<Settings, Error> {
     let days = layers.needed("store.ttl_days");
     Ok(Settings {
         default_effort,
+        reserve_answer_tokens: layers.needed("model.reserve_answer_tokens") as usize,
         date: date(&layers.word("model.date")).expect("checked when it was taken"),
         hosted_tools: if ignores { HostedTools::Ignore } else { HostedTools::Refuse },
         keep_alive: Duration::from_secs(layers.needed("limits.keep_alive_seconds")),
@@ -201,6 +202,7 @@ fn settings(layers: &Layers) -> Result<Settings, Error> {
         body_bytes_max: size("limits.body_mib"),
         file_bytes_max: size("limits.file_mib"),
         cors_origins: layers.list("server.cors_origins"),
+        allowed_hosts: layers.list("server.allowed_hosts"),
         log_prompts: layers.word("log.prompts") == "true",
         ..Settings::default()
     })

@@ -27,7 +27,7 @@ use crate::conversation::{self, Claim};
 use crate::error::ApiError;
 use crate::front::record;
 use crate::history::{self, Source};
-use crate::lower::responses::{Lowered, turn_request};
+use crate::lower::responses::{Lowered, refused, turn_request};
 use crate::project::responses::{Defaults, Mint, Options, Projection, ResponseHead, item_names};
 use crate::seal;
 use crate::stored::{KIND, Pending, Stored, Versioned, unix_seconds};
@@ -56,7 +56,7 @@ pub(crate) async fn accept(
     let history = history::load(app, caller, &create.source).await?;
     let Lowered { request, input } = turn_request(app, caller, create, &history).await?;
     // What the agent refuses is refused now, not when nobody looks.
-    app.agent().count(&request)?;
+    app.agent().check(&request).map_err(|error| refused(create, error))?;
     let mut projection = projection(app, caller, create, &id, unix_seconds());
     let events = projection.queue();
     let pending = Pending {

@@ -70,6 +70,14 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", Some("internal_error"), message)
     }
 
+    /// A turn failed that had begun.
+    pub(crate) fn failed(failure: Option<&engine::Error>) -> Self {
+        match failure {
+            Some(failure) => Self::from(failure),
+            None => Self::internal(&"a turn failed and does not say why"),
+        }
+    }
+
     /// Not now.
     pub(crate) fn overloaded(message: impl Into<String>) -> Self {
         let refused = Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("overloaded"), message);
@@ -174,7 +182,7 @@ impl From<agent::Error> for ApiError {
             ..Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", Some(code), message.clone())
         };
         match error {
-            agent::Error::Engine(error) => Self::from(error),
+            agent::Error::Engine(error) => Self::from(&error),
             agent::Error::Harmony(_) => invalid("invalid_prompt", "input"),
             agent::Error::UnknownCall { .. } => invalid("unknown_call_id", "input"),
             agent::Error::UnknownTool { .. } => invalid("unknown_tool", "tool_choice"),
@@ -186,8 +194,8 @@ impl From<agent::Error> for ApiError {
     }
 }
 
-impl From<engine::Error> for ApiError {
-    fn from(error: engine::Error) -> Self {
+impl From<&engine::Error> for ApiError {
+    fn from(error: &engine::Error) -> Self {
         use engine::Error as Engine;
         let message = error.to_string();
         match error {
@@ -196,11 +204,11 @@ impl From<engine::Error> for ApiError {
             }
             Engine::PromptEmpty => Self::bad_request("invalid_value", message),
             Engine::TooManyBiases { .. } | Engine::BiasOutsideVocabulary { .. } => Self::invalid("logit_bias", message),
-            Engine::SettingOutOfRange { name, .. } => Self::invalid(name, message),
+            Engine::SettingOutOfRange { name, .. } => Self::invalid(*name, message),
+            Engine::Constraint { .. } => Self::bad_request("invalid_prompt", message),
             Engine::QueueFull { .. } | Engine::Draining => Self::overloaded(message),
             Engine::Model(_)
             | Engine::StepFailed
-            | Engine::Constraint { .. }
             | Engine::GuardTokens { .. }
             | Engine::GuardTokenOutsideVocabulary { .. }
             | Engine::LimitOutOfRange { .. }

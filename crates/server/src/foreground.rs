@@ -12,7 +12,7 @@ use crate::caller::Caller;
 use crate::conversation::Claim;
 use crate::error::ApiError;
 use crate::history::{self, Finished, HistoryItem};
-use crate::lower::responses::{Lowered, turn_request};
+use crate::lower::responses::{Lowered, refused, turn_request};
 use crate::project::responses::{Projection, error_event};
 use crate::stored::unix_seconds;
 use crate::thoughts;
@@ -58,7 +58,7 @@ impl Foreground {
         claim: Option<Claim>,
     ) -> Result<Self, ApiError> {
         let Lowered { request, input } = turn_request(app, caller, &create, earlier).await?;
-        let turn = app.agent().begin(request)?;
+        let turn = app.agent().begin(request).map_err(|error| refused(&create, error))?;
         let projection = projection(app, caller, &create, &id, unix_seconds());
         let (app, caller) = (app.clone(), caller.clone());
         Ok(Self { app, caller, create, input, projection, turn, is_begun: false, failure: None, _claim: claim })
@@ -89,9 +89,12 @@ impl Foreground {
     /// Where the model or the store failed, or the server is being shut down.
     pub(crate) async fn whole(mut self) -> Result<Value, ApiError> {
         while self.next().await.is_some() {}
+        let response = self.projection.response();
         match self.failure {
+            // What the request itself has led to is the response's own end, as it is when somebody looks at it later.
+            Some(failure) if failure.status.is_client_error() && response["status"] == "failed" => Ok(response),
             Some(failure) => Err(failure),
-            None => Ok(self.projection.response()),
+            None => Ok(response),
         }
     }
 
@@ -108,10 +111,7 @@ impl Foreground {
     fn push(&mut self, event: Option<&TurnEvent>) -> Vec<Value> {
         let failure = match event {
             None => ApiError::internal(&"a turn ended without saying so"),
-            Some(TurnEvent::Finished(Outcome { ending: Ending::Failed, .. })) => {
-                let reason = self.turn.failure().map_or_else(|| "for no reason".to_owned(), ToString::to_string);
-                ApiError::internal(&format!("the engine failed: {reason}"))
-            }
+            Some(TurnEvent::Finished(Outcome { ending: Ending::Failed, .. })) => ApiError::failed(self.turn.failure()),
             Some(TurnEvent::Finished(Outcome { ending: Ending::Cancelled, .. })) => {
                 ApiError::overloaded("the server is being shut down; send the request again")
             }

@@ -4,6 +4,7 @@
 mod access;
 mod body;
 mod cors;
+pub(crate) mod hosts;
 pub(crate) mod panics;
 pub(crate) mod record;
 
@@ -101,7 +102,10 @@ fn admit(app: &App, access: Access, request: &mut Request, record: &Record) -> R
     }
     let Some(keys) = app.keys() else {
         // With keys, a page would need one.
-        return if cors::is_foreign(&app.settings().cors_origins, request) { Err(cors::foreign()) } else { Ok(None) };
+        if cors::is_foreign(&app.settings().cors_origins, request) {
+            return Err(cors::foreign());
+        }
+        return hosts::check(&app.settings().allowed_hosts, request).map(|()| None);
     };
     let (key, usage) = access::key(keys, request.headers())?;
     let (role, limits) = (key.role, key.limits);

@@ -105,20 +105,20 @@ impl Lane {
     pub(crate) async fn run(self, mut requests: mpsc::Receiver<Waiting>, sender: Sender) {
         while let Some(waiting) = requests.recv().await {
             let key = self.key.as_deref();
-            match front::admit_more(&self.app, key) {
-                Ok(place) => {
-                    let sender = sender.holding(place);
-                    let answering = panics::caught(self.answer(&waiting.body, &sender));
-                    let answered = record::on_behalf(&self.app, key, answering).await;
-                    let answered = answered.unwrap_or_else(|panic| {
-                        self.app.metrics().panics.inc();
-                        Err(ApiError::internal(&format!("a lane panicked: {panic}")))
-                    });
-                    if let Err(error) = answered {
-                        sender.send(refusal(&error, None)).await;
-                    }
-                }
-                Err(refused) => sender.send(refusal(&refused, None)).await,
+            let (sender, admitted) = match front::admit_more(&self.app, key) {
+                Ok(place) => (&sender.holding(place), Ok(())),
+                Err(refused) => (&sender, Err(refused)),
+            };
+            let answering = async {
+                admitted?;
+                let answered = panics::caught(self.answer(&waiting.body, sender)).await;
+                answered.unwrap_or_else(|panic| {
+                    self.app.metrics().panics.inc();
+                    Err(ApiError::internal(&format!("a lane panicked: {panic}")))
+                })
+            };
+            if let Err(error) = record::over_socket(&self.app, key, answering).await {
+                sender.send(refusal(&error, None)).await;
             }
         }
     }

@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::app::App;
+use crate::front::hosts::OwnMachine;
 use crate::life::{Life, Phase};
 use patience::{TimedBody, Unstalled};
 
@@ -123,11 +124,11 @@ impl Bound {
     /// Answers until the server's life ends: until [`Life::drain`] and the end of what runs (or of the time for that), or until
     /// [`Life::stop`]. Whatever still runs then is dropped, which cancels it.
     pub async fn serve(self, app: App) {
-        let Self { listener, tls, listen, address: _ } = self;
+        let Self { listener, tls, listen, address } = self;
         let life = app.life().clone();
-        let connection =
-            Connection { router: crate::routes::router(app.clone()), tls, listen: listen.clone(), life: life.clone() };
-        let connection = Arc::new(connection);
+        let router = crate::routes::router(app.clone());
+        let is_own = address.ip().is_loopback();
+        let connection = Arc::new(Connection { router, tls, listen: listen.clone(), life: life.clone(), is_own });
         let places = Arc::new(Semaphore::new(listen.connections_max));
         let mut connections = JoinSet::new();
         let end = end(&life, listen.drain_time);
@@ -195,6 +196,8 @@ struct Connection {
     tls: Option<TlsAcceptor>,
     listen: Listen,
     life: Life,
+    /// Whether only this machine reaches it.
+    is_own: bool,
 }
 
 impl Connection {
@@ -218,6 +221,9 @@ impl Connection {
             let mut request = request.map(|body| Body::new(TimedBody::new(body, body_time)));
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(held.clone());
+            if self.is_own {
+                request.extensions_mut().insert(OwnMachine);
+            }
             self.router.clone().oneshot(request)
         });
         let mut http = hyper::server::conn::http1::Builder::new();

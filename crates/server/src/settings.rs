@@ -11,6 +11,8 @@ pub struct Settings {
     pub default_effort: Effort,
     /// The temperature where a request does not say.
     pub default_temperature: f32,
+    /// Tokens that are kept for the answer where a request does not say; fewer where it allows no more in all.
+    pub reserve_answer_tokens: usize,
     /// The date that the model is told.
     pub date: Date,
     /// What happens to tools that OpenAI would run and this server does not.
@@ -31,6 +33,9 @@ pub struct Settings {
     pub file_bytes_max: usize,
     /// Origins whose pages may call this server; `*` for all. None by default.
     pub cors_origins: Vec<String>,
+    /// Names besides this machine's own under which it may be asked where nobody needs a key and only this machine reaches it; `*` for
+    /// all. None by default.
+    pub allowed_hosts: Vec<String>,
     /// Whether prompts and answers may stand in the log.
     pub log_prompts: bool,
 }
@@ -62,6 +67,7 @@ impl Default for Settings {
         Self {
             default_effort: Effort::Medium,
             default_temperature: 1.0,
+            reserve_answer_tokens: 0,
             date: Date::default(),
             hosted_tools: HostedTools::default(),
             keep_alive: Duration::from_secs(15),
@@ -72,6 +78,7 @@ impl Default for Settings {
             body_bytes_max: 32 << 20,
             file_bytes_max: 512 << 20,
             cors_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
             log_prompts: false,
         }
     }

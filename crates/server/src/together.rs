@@ -43,12 +43,7 @@ impl<S: Source> Together<S> {
     pub(crate) async fn next(&mut self) -> Result<Option<(usize, S::Event)>, ApiError> {
         let Some((index, event)) = poll_fn(|context| self.poll(context)).await else { return Ok(None) };
         match S::ending(&event) {
-            Some(Ending::Failed) => {
-                let failure = self.sources[index].as_ref().and_then(S::failure);
-                let failure =
-                    failure.map_or_else(|| "a turn failed and does not say why".to_owned(), ToString::to_string);
-                Err(ApiError::internal(&failure))
-            }
+            Some(Ending::Failed) => Err(ApiError::failed(self.sources[index].as_ref().and_then(S::failure))),
             Some(Ending::Cancelled) => Err(ApiError::overloaded("the server is shutting down; try again")),
             Some(_) | None => Ok(Some((index, event))),
         }

@@ -83,6 +83,11 @@ impl WatchedAgent {
         long(|| self.agent.count(request))
     }
 
+    /// Refuses what [`Self::begin`] would refuse, without beginning it.
+    pub(crate) fn check(&self, request: &TurnRequest) -> Result<(), agent::Error> {
+        long(|| self.agent.check(request).and_then(|()| self.agent.count(request))).map(drop)
+    }
+
     /// Begins a completion; see [`Agent::complete`].
     pub(crate) fn complete(&self, request: RawRequest) -> Result<Raw, agent::Error> {
         let notes = self.notes();

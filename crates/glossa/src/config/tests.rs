@@ -22,6 +22,7 @@ fn defaults_are_private_and_complete() {
     let config = config(&[]).unwrap();
     assert!(config.host.is_loopback() && config.port == 8080 && config.tls.is_none() && config.otlp_endpoint.is_none());
     assert!(config.settings.cors_origins.is_empty() && !config.settings.log_prompts);
+    assert!(config.settings.allowed_hosts.is_empty() && config.settings.reserve_answer_tokens == 0);
     assert_eq!(config.settings.body_bytes_max, 32 << 20);
     assert_eq!(config.settings.stored_for, Some(Duration::from_secs(30 * 86_400)));
     assert!(config.warnings.concat().contains("store.url"), "a store in memory is told of");
@@ -69,6 +70,14 @@ fn what_contradicts_itself_is_refused() {
         assert!(error.contains(words), "{error}");
     }
     assert_eq!(config(&[("store.seal_key", &"0f".repeat(32))]).unwrap().settings.seal_key, Some([15; 32]));
+}
+
+#[test]
+fn what_is_set_reaches_the_server() {
+    let set = [("model.reserve_answer_tokens", "300"), ("server.allowed_hosts", "box.example,other.example")];
+    let settings = config(&set).unwrap().settings;
+    assert_eq!(settings.reserve_answer_tokens, 300);
+    assert_eq!(settings.allowed_hosts, ["box.example", "other.example"]);
 }
 
 #[test]

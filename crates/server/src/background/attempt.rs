@@ -21,7 +21,7 @@ use crate::front::record;
 use crate::history;
 use crate::ids::Ids;
 use crate::jobs;
-use crate::lower::responses::{Lowered, turn_request};
+use crate::lower::responses::{Lowered, refused, turn_request};
 use crate::project::responses::Projection;
 use crate::stored::{KIND, Stored, Versioned};
 use crate::thoughts;
@@ -100,7 +100,8 @@ async fn begin(app: &App, caller: &Caller, stored: &Stored) -> Result<(Projectio
     request.date.clone_from(&pending.date);
     let created_at = stored.response["created_at"].as_i64().unwrap_or_default();
     let projection = projection(app, caller, &create, stored.id(), created_at);
-    Ok((projection, app.agent().begin(request)?))
+    let turn = app.agent().begin(request).map_err(|error| refused(&create, error))?;
+    Ok((projection, turn))
 }
 
 /// A turn being followed.
@@ -152,6 +153,11 @@ impl Attempt<'_> {
                 event = poll_fn(|context| turn.poll_next(context)) => match event {
                     None | Some(TurnEvent::Finished(Outcome { ending: Ending::Cancelled, .. })) => broken = Some(Break::Stopped),
                     Some(event @ TurnEvent::Ended { cut: true, .. }) => cut = Some(event),
+                    Some(TurnEvent::Finished(Outcome { ending: Ending::Failed, .. })) => {
+                        broken = cut.take().and_then(|event| self.push(event));
+                        let failed = self.projection.fail(&ApiError::failed(turn.failure()));
+                        broken = broken.or_else(|| self.tell(failed));
+                    }
                     Some(event) => {
                         for event in cut.take().into_iter().chain([event]) {
                             broken = broken.or(self.push(event));

@@ -222,6 +222,18 @@ async fn limits_and_stop_texts_end_an_answer() {
 }
 
 #[tokio::test]
+async fn a_form_that_is_cut_is_not_called_whole() {
+    let api = Api::saying("<|channel|>final<|message|>{\"a\": 1, \"b\": [1, 2, 3, 4, 5, 6, 7, 8]}<|return|>").await;
+    let schema = json!({ "type": "object" });
+    let format = json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": schema, "strict": true } });
+    let cut = both(&api, json!({ "response_format": format, "max_tokens": 9 })).await;
+    let choice = &cut["choices"][0];
+    assert_eq!((&choice["finish_reason"], choice["message"].get("refusal")), (&json!("length"), Some(&Value::Null)));
+    assert!(choice["message"]["content"].as_str().unwrap().starts_with('{'), "{cut}");
+    assert!(serde_json::from_str::<Value>(choice["message"]["content"].as_str().unwrap()).is_err());
+}
+
+#[tokio::test]
 async fn padding_hides_the_length_of_pieces() {
     let api = Api::saying(THOUGHT).await;
     let body = asked(json!({ "stream_options": { "include_obfuscation": true } }));
@@ -238,6 +250,13 @@ async fn refusals_name_what_is_wrong() {
     let cases = [
         (asked(json!({ "model": "gpt-5" })), 404, "model", "model_not_found"),
         (asked(json!({ "surprise": 1 })), 400, "surprise", "unknown_parameter"),
+        (
+            asked(json!({ "reserve_answer_tokens": 9, "max_tokens": 9 })),
+            400,
+            "reserve_answer_tokens",
+            "integer_above_max_value",
+        ),
+        (asked(json!({ "grammar": "root ::= \"a\"" })), 400, "grammar", "invalid_grammar"),
         (asked(json!({ "logit_bias": { "999999": 1 } })), 400, "logit_bias", "invalid_value"),
         (
             asked(json!({ "messages": [{ "role": "user", "content": "a ".repeat(20_000) }] })),

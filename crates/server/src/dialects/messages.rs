@@ -109,6 +109,16 @@ async fn thoughts_are_shown_where_they_are_asked_for() {
 }
 
 #[tokio::test]
+async fn a_form_that_is_cut_is_not_called_whole() {
+    let api = Api::saying("<|channel|>final<|message|>{\"a\": 1, \"b\": [1, 2, 3, 4, 5, 6, 7, 8]}<|return|>").await;
+    let format = json!({ "type": "json_schema", "schema": { "type": "object" } });
+    let cut = both(&api, json!({ "output_config": { "format": format }, "max_tokens": 9 })).await;
+    assert_eq!(cut["stop_reason"], "max_tokens");
+    let text = cut["content"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with('{') && serde_json::from_str::<Value>(text).is_err(), "{cut}");
+}
+
+#[tokio::test]
 async fn a_tool_loop_keeps_its_thoughts() {
     let script = Script::new().answer("ASK", CALL).answer("4", "<|channel|>final<|message|>Four.<|return|>");
     let api = Api::over(Agent::following(&script)).await;

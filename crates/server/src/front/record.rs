@@ -25,12 +25,47 @@ pub(crate) fn current_key() -> Option<String> {
 
 /// Does what a request has asked for that is answered already, or that has more to come: its tokens count for the key of this name.
 pub(crate) async fn on_behalf<F: Future>(app: &App, key: Option<&str>, doing: F) -> F::Output {
-    let Some((key, usage)) = key.and_then(|name| app.keys()?.named(name)) else { return doing.await };
-    // Tokens are counted from when somebody asks how many there are.
-    usage.without_tokens(key.limits, Instant::now());
     let record = Record::new(app.ids().next("req"), "POST", None, None);
-    record.belongs_to(key, usage);
+    if !record.has_key(app, key) {
+        return doing.await;
+    }
     CURRENT.scope(Arc::new(record), doing).await
+}
+
+/// Answers a request that came over a WebSocket, with the key of this name: it is noted as if it had come by itself.
+///
+/// # Errors
+/// Those of the answer.
+pub(crate) async fn over_socket<T>(
+    app: &App,
+    key: Option<&str>,
+    answering: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let record = Record::new(app.ids().next("req"), SOCKET, Some("/v1/responses".to_owned()), None);
+    record.has_key(app, key);
+    let mut told = Told { app, record: Arc::new(record), is_whole: false };
+    let answered = CURRENT.scope(Arc::clone(&told.record), answering).await;
+    let error = answered.as_ref().err();
+    told.record.answered(error.map_or(StatusCode::OK, |error| error.status), error);
+    told.is_whole = true;
+    answered
+}
+
+/// How requests over WebSockets are told apart from others of the same route.
+const SOCKET: &str = "WS";
+
+/// A request over a WebSocket, told of when it is over, even if its client has gone before.
+struct Told<'a> {
+    app: &'a App,
+    record: Arc<Record>,
+    is_whole: bool,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.record.answered(StatusCode::OK, None);
+        self.record.finish(self.app, self.is_whole);
+    }
 }
 
 /// What is noted of a request.
@@ -76,6 +111,15 @@ impl Record {
 
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Whether the key of this name is known; it is this request's then.
+    fn has_key(&self, app: &App, key: Option<&str>) -> bool {
+        let Some((key, usage)) = key.and_then(|name| app.keys()?.named(name)) else { return false };
+        // Tokens are counted from when somebody asks how many there are.
+        usage.without_tokens(key.limits, Instant::now());
+        self.belongs_to(key, usage);
+        true
     }
 
     pub(super) fn belongs_to(&self, key: Key, usage: Arc<Usage>) {

@@ -72,7 +72,7 @@ async fn large(app: &App, address: &str) -> TcpStream {
     let made = axum::body::to_bytes(made.await.unwrap().into_body(), usize::MAX).await.unwrap();
     let made: Value = serde_json::from_slice(&made).unwrap();
     let path = format!("/v1/conversations/{}/items", made["id"].as_str().unwrap());
-    let mut stream = connect(address, &format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+    let mut stream = connect(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
     answered(&mut stream).await;
     stream
 }
@@ -80,7 +80,7 @@ async fn large(app: &App, address: &str) -> TcpStream {
 fn chat(stream: bool) -> String {
     let body =
         json!({ "model": "tiny", "messages": [{ "role": "user", "content": "hello" }], "stream": stream }).to_string();
-    format!("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    format!("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 #[tokio::test]
@@ -92,13 +92,13 @@ async fn who_is_too_slow_is_let_go() {
     let (_app, address, _serving) = start(Listen { body_time: short, ..listen() }, "").await;
     let half_a_body = connect(
         &address,
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 9\r\n\r\n{",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 9\r\n\r\n{",
     )
     .await;
     let answer = rest(half_a_body).await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("body_unreadable"), "{answer}");
     assert!(
-        rest(connect(&address, "GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await)
+        rest(connect(&address, "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await)
             .await
             .contains("200 OK")
     );
@@ -108,21 +108,21 @@ async fn who_is_too_slow_is_let_go() {
 async fn a_body_beyond_the_limit_and_no_http_at_all_are_refused() {
     let (_app, address, _serving) = start(listen(), "").await;
     let large = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         33 << 20
     );
     let answer = rest(connect(&address, &large).await).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(rest(connect(&address, "\u{16}\u{3}\u{1} hello\r\n\r\n").await).await.starts_with("HTTP/1.1 400"));
     let headers: String = (0..1000).map(|number| format!("x-{number}: y\r\n")).collect();
-    let many = format!("GET /health HTTP/1.1\r\nhost: a\r\n{headers}\r\n");
+    let many = format!("GET /health HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
     assert!(rest(connect(&address, &many).await).await.starts_with("HTTP/1.1 431"));
 }
 
 #[tokio::test]
 async fn draining_ends_by_itself_and_closes_idle_connections() {
     let (app, address, serving) = start(listen(), "").await;
-    let mut idle = connect(&address, "GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let mut idle = connect(&address, "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     answered(&mut idle).await;
     app.life().drain();
     serving.await.unwrap();
@@ -153,12 +153,12 @@ async fn who_takes_nothing_of_an_answer_is_let_go() {
 #[tokio::test]
 async fn a_socket_counts_among_the_connections_until_it_is_closed() {
     let (_app, address, _serving) = start(Listen { connections_max: 1, ..listen() }, "").await;
-    let upgrade = "GET /v1/responses HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    let upgrade = "GET /v1/responses HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
     let mut socket = connect(&address, upgrade).await;
     let mut first = [0; 12];
     socket.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 101");
-    let mut second = connect(&address, "GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let mut second = connect(&address, "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let answered = tokio::time::timeout(Duration::from_millis(300), second.read_exact(&mut first)).await;
     assert!(answered.is_err(), "there is no place for it yet");
     drop(socket);
@@ -210,7 +210,7 @@ async fn tls_is_spoken_with_a_certificate_and_refused_without_sense() {
     let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(client));
     let stream = TcpStream::connect(&address).await.unwrap();
     let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
-    stream.write_all(b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     answered(&mut stream).await;
     std::fs::write(&key, "no key").unwrap();
     let tls = Some((certificate, key.clone()));
@@ -233,7 +233,7 @@ async fn a_collector_gets_a_span_per_request_with_its_turn() {
     let (app, address, serving) = start(listen(), "<|channel|>final<|message|>hello<|return|>").await;
     app.trace_to(&endpoint).unwrap();
     let parent = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nconnection: close\r\n";
-    let asked = chat(false).replace("host: a\r\n", &format!("host: a\r\n{parent}"));
+    let asked = chat(false).replace("host: localhost\r\n", &format!("host: localhost\r\n{parent}"));
     let answer = rest(connect(&address, &asked).await).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     app.life().drain();
@@ -271,4 +271,16 @@ async fn collect(collector: &TcpListener) -> Value {
             return serde_json::from_str(body).unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn pages_cannot_give_this_machine_a_name() {
+    let (_app, address, _serving) = start(listen(), "").await;
+    let ask = async |host: &str| {
+        let text = format!("GET /v1/models HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        rest(connect(&address, &text).await).await
+    };
+    assert!(ask(&address).await.starts_with("HTTP/1.1 200"));
+    let refused = ask("evil.example:80").await;
+    assert!(refused.starts_with("HTTP/1.1 403") && refused.contains("host_not_allowed"), "{refused}");
 }

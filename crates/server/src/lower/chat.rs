@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use agent::{Call, Item, Part, ReasoningContext, Said, ToolName, Truncation, TurnRequest};
+use agent::{Call, Item, Part, ReasoningContext, Said, Tool, ToolKind, ToolName, Truncation, TurnRequest};
 use engine::{Drafts, Sampling};
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::lower::forms;
 use crate::lower::remembered::{Remembered, Spoken};
 use crate::lower::responses::{instruct, tenant};
 use crate::settings::Settings;
 use crate::wire::chat::{ChatCall, ChatMessage, ChatRequest, Thinking};
+use crate::wire::reserve;
 
 /// Everything that decides a turn but the seed: see [`crate::wire::decoding::Decoding::sampling`].
 pub(crate) async fn turn_request(app: &App, caller: &Caller, request: &ChatRequest) -> Result<TurnRequest, ApiError> {
@@ -22,6 +24,20 @@ pub(crate) async fn turn_request(app: &App, caller: &Caller, request: &ChatReque
     });
     let remembered = Remembered::of(app, caller, calls.collect()).await;
     lower(request, &remembered, app.settings(), caller)
+}
+
+/// What the agent has refused, in the terms of this request.
+pub(crate) fn refused(request: &ChatRequest, error: agent::Error) -> ApiError {
+    let tool = |index: usize| {
+        let tool: &Tool = request.tools.get(index)?;
+        let path = match tool.kind {
+            ToolKind::Function { .. } if request.legacy_functions => format!("functions[{index}].parameters"),
+            ToolKind::Function { .. } => format!("tools[{index}].function.parameters"),
+            ToolKind::Custom(_) => format!("tools[{index}].custom.format.grammar.definition"),
+        };
+        Some((path, tool))
+    };
+    forms::refused(error, &request.form, tool).about("messages")
 }
 
 fn lower(
@@ -38,11 +54,12 @@ fn lower(
         legacy_functions: _,
         tool_choice,
         parallel_tool_calls,
-        format,
+        form,
         thinking: Thinking { effort, tokens_max: reasoning_tokens_max, shown: _ },
         verbosity,
         decoding: _,
         tokens_max,
+        reserve_answer_tokens,
         stop,
         choices: _,
         top_logprobs,
@@ -60,13 +77,13 @@ fn lower(
         tools: tools.clone(),
         tool_choice: tool_choice.clone(),
         parallel_tool_calls: *parallel_tool_calls,
-        format: format.clone(),
+        format: form.format.clone(),
         effort: effort.unwrap_or(settings.default_effort),
         reasoning_context: ReasoningContext::CurrentTurn,
         reasoning_tokens_max: *reasoning_tokens_max,
         date: settings.date.told(),
         sampling: Sampling::default(),
-        answer_tokens_kept: 0,
+        answer_tokens_kept: reserve::kept(*reserve_answer_tokens, settings.reserve_answer_tokens, *tokens_max),
         output_tokens_max: *tokens_max,
         tool_calls_max: None,
         stop: stop.clone(),
@@ -86,11 +103,15 @@ fn conversation(messages: &[ChatMessage], remembered: &Remembered) -> Result<(Ve
     let mut instructions = Vec::new();
     let mut history = Vec::new();
     let mut calls = Calls::default();
+    let are_several = has_several_users(messages);
     for (index, message) in messages.iter().enumerate() {
         match message {
             ChatMessage::Instructions(text) if history.is_empty() => instructions.push(text.clone()),
             ChatMessage::Instructions(text) => history.push(Item::Developer(text.clone())),
-            ChatMessage::User(text) => history.push(Item::User(text.clone())),
+            ChatMessage::User { name: Some(name), text } if are_several => {
+                history.push(Item::User(format!("{name}: {text}")));
+            }
+            ChatMessage::User { name: _, text } => history.push(Item::User(text.clone())),
             ChatMessage::Assistant { reasoning, content, calls: made } => {
                 let thoughts = reasoning.iter().map(|text| Said::from(Part::Reasoning(text.clone()))).collect();
                 let made = made.iter().map(|call| calls.made(call)).collect();
@@ -115,6 +136,15 @@ fn conversation(messages: &[ChatMessage], remembered: &Remembered) -> Result<(Ve
         }
     }
     Ok((instructions, history))
+}
+
+/// Whether names tell users apart. The model was trained for one, who needs none.
+fn has_several_users(messages: &[ChatMessage]) -> bool {
+    let names = messages.iter().filter_map(|message| match message {
+        ChatMessage::User { name, text: _ } => name.as_deref(),
+        _ => None,
+    });
+    names.collect::<HashSet<_>>().len() > 1
 }
 
 /// Calls seen so far.
@@ -163,6 +193,20 @@ mod tests {
         let request = lowered(messages, json!({ "verbosity": "low" })).unwrap();
         assert_eq!(request.instructions.as_deref(), Some("a\n\nb\n\nKeep your answers short."));
         assert_eq!(request.history, [Item::User("q".into()), Item::Developer("c".into())]);
+    }
+
+    #[test]
+    fn names_tell_several_users_apart() {
+        let said = |name: &str, text: &str| json!({ "role": "user", "name": name, "content": text });
+        let alone = lowered(json!([said("anna", "a"), said("anna", "b")]), json!({})).unwrap();
+        assert_eq!(alone.history, [Item::User("a".into()), Item::User("b".into())]);
+        let both = lowered(json!([said("anna", "a"), said("ben", "b"), { "role": "user", "content": "c" }]), json!({}));
+        let expected = ["anna: a", "ben: b", "c"].map(|text| Item::User(text.into()));
+        assert_eq!(both.unwrap().history, expected);
+        for name in ["", "a\nb", &"a".repeat(65)] {
+            let refused = lowered(json!([said(name, "a")]), json!({})).unwrap_err();
+            assert_eq!(refused.param.as_deref(), Some("messages[0].name"));
+        }
     }
 
     #[test]

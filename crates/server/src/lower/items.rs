@@ -95,16 +95,46 @@ pub(super) async fn conversation(
         }
         ids.extend(kept.last().map(|item| item.id().to_owned()));
     }
-    let pieces = recall(app, caller, pieces).await?;
-    check_outputs(&pieces)?;
+    let mut pieces = recall(app, caller, pieces).await?;
+    let orphans = orphans(&pieces);
+    // Nobody can mend what is kept: an output whose call was deleted since is left out.
+    if let Some((path, call_id)) = orphans.iter().find(|(path, _)| !path.starts_with(HISTORY)) {
+        return Err(no_call(path, call_id));
+    }
+    pieces.retain(|piece| !orphans.iter().any(|(path, _)| *path == piece.path));
     let leading = pieces.iter().take_while(|piece| piece.developer().is_some()).count();
     let instructions = pieces.iter().take(leading).filter_map(Piece::developer).map(str::to_owned).collect();
     let items = pieces.into_iter().skip(leading).flat_map(|piece| piece.items(tools)).collect();
     Ok(Conversation { instructions, items, input: kept })
 }
 
+/// How paths of items begin that are kept already.
+const HISTORY: &str = "history";
+
 fn pieces(history: &[HistoryItem]) -> Result<Vec<Piece>, ApiError> {
-    history.iter().enumerate().map(|(index, item)| Piece::of(item, &format!("history[{index}]"))).collect()
+    history.iter().enumerate().map(|(index, item)| Piece::of(item, &format!("{HISTORY}[{index}]"))).collect()
+}
+
+/// Refuses new outputs of a conversation that answer no call of it. What the server may still know of the call by itself does not
+/// count: it does not stay as long as the conversation.
+///
+/// # Errors
+/// 400 `unknown_call_id`, with the path of the first.
+pub(crate) fn check_new_outputs(
+    history: &[HistoryItem],
+    new: &[InputItem],
+    kept: &[HistoryItem],
+) -> Result<(), ApiError> {
+    let mut all = pieces(history)?;
+    for (item, kept) in new.iter().zip(kept) {
+        all.push(Piece::of(kept, &item.path)?);
+    }
+    // What is sealed in a short form of the conversation may be a call.
+    if all.iter().any(|piece| matches!(piece.meaning, Meaning::Compaction(_))) {
+        return Ok(());
+    }
+    let new = orphans(&all).into_iter().find(|(path, _)| !path.starts_with(HISTORY));
+    new.map_or(Ok(()), |(path, call_id)| Err(no_call(&path, &call_id)))
 }
 
 /// An item that belongs to a response that is kept. The item's name says to which.
@@ -201,20 +231,24 @@ fn missing(turn: &[Piece], said: &[Piece], piece: &Piece) -> Vec<Piece> {
     said.iter().filter(missing).cloned().collect()
 }
 
-/// Every output answers a call that comes before it.
-fn check_outputs(pieces: &[Piece]) -> Result<(), ApiError> {
+/// Outputs that answer no call before them: their paths and the calls they name.
+fn orphans(pieces: &[Piece]) -> Vec<(String, String)> {
     let mut calls = HashSet::new();
+    let mut orphans = Vec::new();
     for piece in pieces {
         match &piece.meaning {
             Meaning::Output { call_id, .. } if !calls.contains(call_id.as_str()) => {
-                let path = format!("{}.call_id", piece.path);
-                let message = format!(
-                    "{path}: no call {call_id:?} comes before its output; send the call too, or leave the output out"
-                );
-                return Err(ApiError { code: Some("unknown_call_id"), ..ApiError::invalid(path, message) });
+                orphans.push((piece.path.clone(), call_id.clone()));
             }
             _ => calls.extend(piece.call_id()),
         }
     }
-    Ok(())
+    orphans
+}
+
+fn no_call(path: &str, call_id: &str) -> ApiError {
+    let path = format!("{path}.call_id");
+    let message =
+        format!("{path}: no call {call_id:?} comes before its output; send the call too, or leave the output out");
+    ApiError { code: Some("unknown_call_id"), ..ApiError::invalid(path, message) }
 }

@@ -9,11 +9,13 @@ use engine::{Drafts, Sampling};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::lower::forms;
 use crate::lower::remembered::{Remembered, Spoken};
 use crate::lower::sealed::Thought;
 use crate::seal;
 use crate::settings::Settings;
 use crate::wire::messages::{self as wire, AssistantBlock, MessagesRequest, UserBlock};
+use crate::wire::reserve;
 
 /// Everything that decides a turn but how tokens are chosen.
 pub(crate) async fn turn_request(
@@ -33,6 +35,12 @@ pub(crate) async fn turn_request(
     let open = |sealed: &str| Thought::open(app, caller, sealed).map(said);
     let history = history(&request.messages, &remembered, &open)?;
     Ok(lower(request, history, app.settings(), caller.tenant()))
+}
+
+/// What the agent has refused, in the terms of this request.
+pub(crate) fn refused(request: &MessagesRequest, error: agent::Error) -> ApiError {
+    let tool = |index: usize| Some((format!("tools[{index}].input_schema"), request.tools.get(index)?));
+    forms::refused(error, &request.form, tool).about("messages")
 }
 
 /// A thought as its signature: what the client shows of it is not what counts.
@@ -57,11 +65,12 @@ fn lower(request: &MessagesRequest, history: Vec<Item>, settings: &Settings, ten
         tools,
         tool_choice,
         parallel_tool_calls,
-        format,
+        form,
         effort,
         thinking: wire::Thinking { off: _, display: _, budget },
         decoding: _,
         tokens_max,
+        reserve_answer_tokens,
         stop,
         stream: _,
         priority,
@@ -71,13 +80,13 @@ fn lower(request: &MessagesRequest, history: Vec<Item>, settings: &Settings, ten
         tools: tools.clone(),
         tool_choice: tool_choice.clone(),
         parallel_tool_calls: *parallel_tool_calls,
-        format: format.clone(),
+        format: form.format.clone(),
         effort: effort.unwrap_or(settings.default_effort),
         reasoning_context: ReasoningContext::CurrentTurn,
         reasoning_tokens_max: *budget,
         date: settings.date.told(),
         sampling: Sampling::default(),
-        answer_tokens_kept: 0,
+        answer_tokens_kept: reserve::kept(*reserve_answer_tokens, settings.reserve_answer_tokens, *tokens_max),
         output_tokens_max: *tokens_max,
         tool_calls_max: None,
         stop: stop.clone(),

@@ -6,11 +6,12 @@ use std::time::Instant;
 use agent::TurnRequest;
 use engine::Drafts;
 
-use super::{items, tools};
+use super::{forms, items, tools};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::history::HistoryItem;
+use crate::wire::reserve;
 use crate::wire::responses::{Cache, CreateResponse, Reasoning, Retention, Text, Verbosity};
 
 /// What the agent is asked for, and what of it is new.
@@ -42,12 +43,13 @@ pub(crate) async fn turn_request(
         tool_choice,
         parallel_tool_calls,
         max_tool_calls,
-        text: Text { format, verbosity },
+        text: Text { form, verbosity },
         reasoning: Reasoning { effort, summary: _, context },
         include: _,
         decoding,
         top_logprobs: _,
         max_output_tokens,
+        reserve_answer_tokens,
         truncation,
         metadata: _,
         store: _,
@@ -71,13 +73,13 @@ pub(crate) async fn turn_request(
         built_in: Vec::new(),
         tool_choice,
         parallel_tool_calls: *parallel_tool_calls,
-        format: format.clone(),
+        format: form.format.clone(),
         effort: effort.unwrap_or(settings.default_effort),
         reasoning_context: *context,
         reasoning_tokens_max: None,
         date: settings.date.told(),
         sampling: decoding.sampling(&app.sampling(), random(), 0),
-        answer_tokens_kept: 0,
+        answer_tokens_kept: reserve::kept(*reserve_answer_tokens, settings.reserve_answer_tokens, *max_output_tokens),
         output_tokens_max: *max_output_tokens,
         tool_calls_max: *max_tool_calls,
         stop: Vec::new(),
@@ -91,6 +93,11 @@ pub(crate) async fn turn_request(
         drafts: Drafts::default(),
     };
     Ok(Lowered { request, input: conversation.input })
+}
+
+/// What the agent has refused, in the terms of this request.
+pub(crate) fn refused(create: &CreateResponse, error: agent::Error) -> ApiError {
+    forms::refused(error, &create.text.form, |index| tools::declared(&create.tools, index))
 }
 
 /// Refuses a model that is not here.

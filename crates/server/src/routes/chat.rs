@@ -35,7 +35,7 @@ async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody
         app.agent().begin(agent::TurnRequest { sampling, ..turn.clone() })
     };
     let turns = (0..request.choices).map(begin).collect::<Result<Vec<_>, _>>();
-    let turns = Together::new(turns.map_err(|error| ApiError::from(error).about("messages"))?);
+    let turns = Together::new(turns.map_err(|error| lower::chat::refused(&request, error))?);
     let projection = ChatProjection::new(head(&app, &request), request.choices);
     let streamed = request.stream.is_some();
     let answer = Answer { app: app.clone(), caller, stored: request.store.then_some(request.raw_messages), projection };

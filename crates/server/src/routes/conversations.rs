@@ -18,7 +18,7 @@ use crate::project::list;
 use crate::stored::found;
 use crate::wire::conversations::{CreateConversation, read_items, read_update};
 use crate::wire::query::{PageQuery, Query};
-use crate::wire::responses::InputItem;
+use crate::wire::responses::{InputItem, Meaning};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -30,7 +30,7 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody) -> Result<JsonBody, ApiError> {
     let CreateConversation { metadata, items } = CreateConversation::read(&body)?;
-    let items = kept_items(&app, &caller, &items).await?;
+    let items = kept_items(&app, &caller, &[], &items).await?;
     let id = app.ids().next("conv");
     let conversation = Conversation::new(metadata);
     conversation.put(&app, &caller.owner, &id, items).await?;
@@ -92,8 +92,13 @@ async fn add_items(
 ) -> Result<JsonBody, ApiError> {
     let include = Include::read(&query)?;
     query.finish()?;
-    let items = kept_items(&app, &caller, &read_items(&body)?).await?;
+    let items = read_items(&body)?;
     Conversation::need(&app, &caller.owner, &id).await?;
+    // Only outputs, and what may turn out to be one, ask for what is there already.
+    let may_answer = |item: &InputItem| matches!(item.meaning, Meaning::Output { .. } | Meaning::Reference(_));
+    let earlier =
+        if items.iter().any(may_answer) { conversation::items(&app, &caller.owner, &id).await? } else { Vec::new() };
+    let items = kept_items(&app, &caller, &earlier, &items).await?;
     let kept = items.iter().map(conversation::kept).collect();
     app.store().append_items(conversation::KIND, &caller.owner, &id, kept).await?;
     let shown = |item: HistoryItem| include.shown(&app, &caller, item);
@@ -127,11 +132,17 @@ async fn delete_item(
     Ok(JsonBody(conversation.object(&id)))
 }
 
-/// New items as they are kept: with ids, and what they only name put in.
-async fn kept_items(app: &App, caller: &Caller, items: &[InputItem]) -> Result<Vec<HistoryItem>, ApiError> {
+/// New items behind these, as they are kept: with ids, and what they only name put in.
+async fn kept_items(
+    app: &App,
+    caller: &Caller,
+    earlier: &[HistoryItem],
+    items: &[InputItem],
+) -> Result<Vec<HistoryItem>, ApiError> {
     let mut kept = Vec::new();
     for item in items {
         kept.push(items::kept(app, caller, item).await?);
     }
+    items::check_new_outputs(earlier, items, &kept)?;
     Ok(kept)
 }

@@ -30,7 +30,7 @@ async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody
     let sampling = request.decoding.sampling(&app.sampling(), random(), 0);
     let turn = lower::messages::turn_request(&app, &caller, &request).await?;
     let turn = app.agent().begin(agent::TurnRequest { sampling, ..turn });
-    let turn = turn.map_err(|error| ApiError::from(error).about("messages"))?;
+    let turn = turn.map_err(|error| lower::messages::refused(&request, error))?;
     let sealing = (app.clone(), caller.clone());
     let head = MessageHead {
         id: app.ids().next("msg"),
@@ -57,7 +57,7 @@ async fn count_tokens(State(app): State<App>, caller: Caller, JsonBody(body): Js
     let request = MessagesRequest::read_to_count(&body)?;
     check_model(&app, Some(&request.model))?;
     let turn = lower::messages::turn_request(&app, &caller, &request).await?;
-    let tokens = app.agent().count(&turn).map_err(|error| ApiError::from(error).about("messages"))?;
+    let tokens = app.agent().count(&turn).map_err(|error| lower::messages::refused(&request, error))?;
     Ok(JsonBody(json!({ "input_tokens": tokens })))
 }
 

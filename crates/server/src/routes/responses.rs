@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::foreground::Foreground;
 use crate::json_body::JsonBody;
-use crate::lower::responses::turn_request;
+use crate::lower::responses::{refused, turn_request};
 use crate::wire::responses::CreateResponse;
 use crate::{background, follow, history, live_body, sse};
 
@@ -54,6 +54,6 @@ async fn count(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody)
     let create = CreateResponse::read_to_count(&body)?;
     let earlier = history::load(&app, &caller, &create.source).await?;
     let lowered = turn_request(&app, &caller, &create, &earlier).await?;
-    let input_tokens = app.agent().count(&lowered.request)?;
+    let input_tokens = app.agent().count(&lowered.request).map_err(|error| refused(&create, error))?;
     Ok(JsonBody(json!({ "object": "response.input_tokens", "input_tokens": input_tokens })))
 }

@@ -28,7 +28,7 @@ async fn tokenize(State(app): State<App>, caller: Caller, JsonBody(body): JsonBo
         Source::Text(text) => long(|| vocabulary.encode(&text)),
         Source::Chat(chat) => {
             let turn = lower::chat::turn_request(&app, &caller, &chat).await?;
-            long(|| app.agent().prompt(&turn)).map_err(|error| ApiError::from(error).about("messages"))?
+            long(|| app.agent().prompt(&turn)).map_err(|error| lower::chat::refused(&chat, error))?
         }
     };
     let mut answer = json!({ "count": ids.len(), "max_model_len": app.agent().context_tokens(), "tokens": ids });

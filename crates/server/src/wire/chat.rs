@@ -4,18 +4,18 @@ mod conversation;
 mod thinking;
 mod tools;
 
-use agent::{Format, Tool, ToolChoice};
+use agent::{Tool, ToolChoice};
 use engine::Priority;
 use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::wire::decoding::{Decoding, priority, stops};
 use crate::wire::fields::{At, Fields};
+use crate::wire::form::{self, Form, Layout};
+use crate::wire::reserve;
 use crate::wire::responses::{
     METADATA_KEY_LETTERS_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_LETTERS_MAX, VERBOSITIES, Verbosity,
 };
-use crate::wire::schema;
-use crate::wire::tools::name;
 
 pub(crate) use conversation::{ChatCall, ChatMessage};
 pub(crate) use thinking::Thinking;
@@ -43,7 +43,7 @@ pub(crate) struct ChatRequest {
     /// Whether several calls may come at once; OpenAI's default is that they may, the model's that they do not.
     pub(crate) parallel_tool_calls: bool,
     /// The form of the answer.
-    pub(crate) format: Format,
+    pub(crate) form: Form,
     /// How long to think, and whether it is shown.
     pub(crate) thinking: Thinking,
     /// How wordy the answer should be.
@@ -52,6 +52,8 @@ pub(crate) struct ChatRequest {
     pub(crate) decoding: Decoding,
     /// Most tokens, thoughts included.
     pub(crate) tokens_max: Option<usize>,
+    /// Of those, how many are kept for the answer.
+    pub(crate) reserve_answer_tokens: Option<usize>,
     /// Texts that end the answer.
     pub(crate) stop: Vec<String>,
     /// Answers to give.
@@ -103,6 +105,7 @@ impl ChatRequest {
         let messages = conversation::read(messages)?;
         let tools = tools::read(&fields)?;
         let tool_choice = tools::choice(&fields, &tools.tools)?;
+        let tokens_max = tokens_max(&fields)?;
         let service_tier = fields.optional("service_tier", |at| at.word(TIERS))?;
         let priority = priority(&fields)?;
         let request = Self {
@@ -113,11 +116,12 @@ impl ChatRequest {
             tools: tools.tools,
             tool_choice,
             parallel_tool_calls: fields.optional("parallel_tool_calls", At::bool)?.unwrap_or(false),
-            format: fields.optional("response_format", format)?.unwrap_or_default(),
+            form: form(&fields)?,
             thinking: Thinking::read(&fields)?,
             verbosity: fields.optional("verbosity", |at| at.word(&VERBOSITIES))?,
             decoding: Decoding::read(&fields)?,
-            tokens_max: tokens_max(&fields)?,
+            tokens_max,
+            reserve_answer_tokens: reserve::read(&fields, tokens_max, "max_completion_tokens")?,
             stop: fields.optional("stop", stops)?.unwrap_or_default(),
             choices: fields.optional("n", |at| at.integer(1, CHOICES_MAX))?.unwrap_or(1) as usize,
             top_logprobs: top_logprobs(&fields)?,
@@ -197,34 +201,10 @@ fn top_logprobs(fields: &Fields<'_>) -> Result<Option<usize>, ApiError> {
     }
 }
 
-/// The form of the answer.
-pub(crate) fn format(at: At<'_>) -> Result<Format, ApiError> {
-    #[derive(Clone, Copy)]
-    enum Kind {
-        Text,
-        Object,
-        Schema,
-    }
-    let form = at.object()?;
-    let kinds = [("text", Kind::Text), ("json_object", Kind::Object), ("json_schema", Kind::Schema)];
-    let kind = form.need("type")?.word(&kinds)?;
-    let format = match kind {
-        Kind::Text => Format::Text,
-        Kind::Object => Format::JsonObject,
-        Kind::Schema => {
-            let wanted = form.need("json_schema")?.object()?;
-            let format = Format::JsonSchema {
-                name: wanted.need("name").and_then(name)?,
-                description: wanted.optional("description", At::string)?,
-                schema: wanted.need("schema").and_then(schema::read_object_schema)?,
-                strict: wanted.optional("strict", At::bool)?.unwrap_or(false),
-            };
-            wanted.finish()?;
-            format
-        }
-    };
-    form.finish()?;
-    Ok(format)
+/// The form of the answer, by whichever field.
+fn form(fields: &Fields<'_>) -> Result<Form, ApiError> {
+    let own = fields.optional("response_format", |at| form::read(at, Layout::Nested))?.unwrap_or_default();
+    form::peers::read(fields, own)
 }
 
 /// Pairs of short texts.

@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use crate::wire::chat::StreamOptions;
 use crate::wire::decoding::{Decoding, ids, priority, stops};
 use crate::wire::fields::{At, Fields};
+use crate::wire::form;
 
 /// Most prompts of a request.
 const PROMPTS_MAX: usize = COMPLETIONS_MAX;
@@ -116,6 +117,7 @@ impl CompletionRequest {
             let message = "echo with logprobs is not offered in a stream; leave stream out";
             return Err(ApiError::unsupported("stream", message));
         }
+        form::peers::refuse(fields)?;
         fields.optional("user", At::string)?;
         fields.optional("safety_identifier", At::string)?;
         fields.optional("prompt_cache_key", At::string)?;

@@ -3,12 +3,14 @@
 mod blocks;
 mod settings;
 
-use agent::{Effort, Format, Tool, ToolChoice};
+use agent::{Effort, Tool, ToolChoice};
 use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::wire::decoding::{Decoding, priority, stops};
 use crate::wire::fields::{At, Fields};
+use crate::wire::form::Form;
+use crate::wire::reserve;
 
 pub(crate) use blocks::{AssistantBlock, Said, UserBlock};
 pub(crate) use settings::{Display, Thinking};
@@ -32,7 +34,7 @@ pub(crate) struct MessagesRequest {
     /// Whether the model may call several at once.
     pub(crate) parallel_tool_calls: bool,
     /// The form of the answer.
-    pub(crate) format: Format,
+    pub(crate) form: Form,
     /// How long to think; `None` takes the server's default.
     pub(crate) effort: Option<Effort>,
     /// Whether it is shown, and most tokens of it.
@@ -41,6 +43,8 @@ pub(crate) struct MessagesRequest {
     pub(crate) decoding: Decoding,
     /// Most tokens, thoughts included; none where tokens are only counted.
     pub(crate) tokens_max: Option<usize>,
+    /// Of those, how many are kept for the answer.
+    pub(crate) reserve_answer_tokens: Option<usize>,
     /// Texts that end the answer.
     pub(crate) stop: Vec<String>,
     /// Whether the answer comes in pieces.
@@ -82,7 +86,7 @@ impl MessagesRequest {
         let (tool_choice, parallel_tool_calls) = settings::tool_choice(&fields, &tools)?;
         let thinking = fields.optional("thinking", Thinking::read)?.unwrap_or_default();
         let output = fields.optional("output_config", settings::output)?.unwrap_or_default();
-        let format = fields.optional("output_format", settings::format)?.or(output.format);
+        let form = fields.optional("output_format", settings::form)?.or(output.form);
         let request = Self {
             model: fields.need("model")?.string()?,
             system: fields.optional("system", blocks::system)?.flatten(),
@@ -90,11 +94,12 @@ impl MessagesRequest {
             tools,
             tool_choice,
             parallel_tool_calls,
-            format: format.unwrap_or_default(),
+            form: form.unwrap_or_default(),
             effort: thinking.effort(output.effort),
             thinking,
             decoding: Decoding::read(&fields)?,
             tokens_max,
+            reserve_answer_tokens: reserve::read(&fields, tokens_max, "max_tokens")?,
             stop: fields.optional("stop_sequences", stops)?.unwrap_or_default(),
             stream: fields.optional("stream", At::bool)?.unwrap_or(false),
             priority: priority(&fields)?,

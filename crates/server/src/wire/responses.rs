@@ -23,6 +23,7 @@ use crate::error::ApiError;
 use crate::history::Source;
 use crate::wire::decoding::{Decoding, rank};
 use crate::wire::fields::{At, Fields};
+use crate::wire::reserve;
 
 /// Pairs of `metadata`.
 pub(crate) const METADATA_PAIRS_MAX: usize = 16;
@@ -66,6 +67,8 @@ pub(crate) struct CreateResponse {
     pub(crate) top_logprobs: Option<usize>,
     /// Most tokens to generate, reasoning included.
     pub(crate) max_output_tokens: Option<usize>,
+    /// Of those, how many are kept for the answer.
+    pub(crate) reserve_answer_tokens: Option<usize>,
     /// What happens when the conversation is too long.
     pub(crate) truncation: agent::Truncation,
     /// The caller's own notes.
@@ -157,6 +160,7 @@ impl CreateResponse {
         let include = fields.optional("include", Include::read)?.unwrap_or_default();
         let tools = fields.optional("tools", tool::read_tools)?.unwrap_or_default();
         let tool_choice = fields.optional("tool_choice", ToolChoice::read)?.unwrap_or_default();
+        let max_output_tokens = fields.optional("max_output_tokens", |at| count(at, 1))?;
         let truncation = [("auto", agent::Truncation::Auto), ("disabled", agent::Truncation::Disabled)];
         // Clients' notes about themselves; they say nothing about the answer.
         fields.optional("client_metadata", At::object)?;
@@ -174,7 +178,8 @@ impl CreateResponse {
             include,
             decoding: Decoding::read_for_response(fields)?,
             top_logprobs: fields.optional("top_logprobs", |at| at.integer(0, 20))?.map(|count| count as usize),
-            max_output_tokens: fields.optional("max_output_tokens", |at| count(at, 1))?,
+            max_output_tokens,
+            reserve_answer_tokens: reserve::read(fields, max_output_tokens, "max_output_tokens")?,
             truncation: fields.optional("truncation", |at| at.word(&truncation))?.unwrap_or_default(),
             metadata: fields.optional("metadata", read_metadata)?.unwrap_or_default(),
             store: flag("store", true)?,

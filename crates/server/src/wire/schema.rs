@@ -10,11 +10,37 @@ const DEPTH_MAX: usize = 64;
 /// The names of JSON's types.
 const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "array", "null"];
 
-/// A schema for an object, as functions and structured answers have.
+/// What is malformed in a schema of an answer.
+const ANSWER: &str = "invalid_json_schema";
+/// What is malformed in a schema of what a function takes.
+const FUNCTION: &str = "invalid_function_parameters";
+
+/// A schema of an answer that is an object.
 ///
 /// # Errors
 /// The first keyword that is malformed, with its path.
-pub(crate) fn read_object_schema(at: At<'_>) -> Result<Value, ApiError> {
+pub(crate) fn of_answer(at: At<'_>) -> Result<Value, ApiError> {
+    read_object_schema(at).map_err(|error| ApiError { code: Some(ANSWER), ..error })
+}
+
+/// A schema of an answer of any kind.
+///
+/// # Errors
+/// The first keyword that is malformed, with its path.
+pub(crate) fn of_any_answer(at: At<'_>) -> Result<Value, ApiError> {
+    let read = if at.value.is_object() { read_schema(at) } else { read_object_schema(at) };
+    read.map_err(|error| ApiError { code: Some(ANSWER), ..error })
+}
+
+/// A schema of what a function takes.
+///
+/// # Errors
+/// The first keyword that is malformed, with its path.
+pub(crate) fn of_function(at: At<'_>) -> Result<Value, ApiError> {
+    read_object_schema(at).map_err(|error| ApiError { code: Some(FUNCTION), ..error })
+}
+
+fn read_object_schema(at: At<'_>) -> Result<Value, ApiError> {
     let value = at.value.clone();
     let Some(object) = value.as_object() else { return Err(refused(&at, "an object that is a JSON Schema")) };
     if object.get("type").is_some_and(|kind| kind.is_string() && kind != "object") {

@@ -81,6 +81,36 @@ async fn a_limit_leaves_a_response_incomplete() {
 }
 
 #[tokio::test]
+async fn a_form_that_is_cut_is_not_called_whole() {
+    let (agent, _) = answering(|_| said(r#"{"a": 1, "b": [1, 2, 3, 4, 5, 6, 7, 8]}"#), || {});
+    let api = Api::new(agent).await;
+    let format = json!({ "type": "json_schema", "name": "a", "schema": { "type": "object" }, "strict": true });
+    let told = stream(&api, json!({ "input": "Go", "max_output_tokens": 9, "text": { "format": format } })).await;
+    let response = check_events(&told);
+    assert_eq!((&response["status"], &response["output"][0]["status"]), (&json!("incomplete"), &json!("incomplete")));
+    assert_eq!(response["incomplete_details"]["reason"], "max_output_tokens");
+    let cut = text(&response);
+    assert!(cut.starts_with('{') && serde_json::from_str::<Value>(&cut).is_err(), "{cut}");
+}
+
+#[tokio::test]
+async fn forms_are_echoed_as_they_were_sent() {
+    let (agent, _) = answering(|_| said("a"), || {});
+    let api = Api::new(agent).await;
+    for format in [
+        json!({ "type": "grammar", "grammar": "start: \"a\"" }),
+        json!({ "type": "grammar", "grammar": "start: \"a\"", "syntax": "lark" }),
+        json!({ "type": "grammar", "grammar": "a", "syntax": "regex" }),
+        json!({ "type": "regex", "pattern": "a" }),
+        json!({ "type": "choice", "choices": ["a", "b"] }),
+        json!({ "type": "json_object", "schema": { "type": "object" } }),
+    ] {
+        let response = api.ask(json!({ "input": "Go", "text": { "format": format } })).await;
+        assert_eq!((text(&response).as_str(), &response["text"]["format"]), ("a", &format));
+    }
+}
+
+#[tokio::test]
 async fn log_probabilities_come_with_the_text() {
     let (agent, _) = answering(|_| said("Good day."), || {});
     let api = Api::new(agent).await;

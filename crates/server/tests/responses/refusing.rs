@@ -41,6 +41,14 @@ async fn what_cannot_be_had_is_named() {
             json!({ "previous_response_id": "resp_unknown" }),
             (400, "previous_response_not_found", "previous_response_id"),
         ),
+        (
+            json!({ "reserve_answer_tokens": 50, "max_output_tokens": 50 }),
+            (400, "integer_above_max_value", "reserve_answer_tokens"),
+        ),
+        (
+            json!({ "text": { "format": { "type": "grammar", "grammar": "root ::= \"a\"" } } }),
+            (400, "invalid_grammar", "text.format.grammar"),
+        ),
         (json!({ "conversation": "conv_unknown" }), (404, "not_found", "conversation")),
         (json!({ "input": "word ".repeat(CONTEXT_TOKENS) }), (400, "context_length_exceeded", "input")),
     ];

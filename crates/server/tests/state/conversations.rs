@@ -102,6 +102,39 @@ async fn responses_add_to_their_conversation() {
     assert_eq!(api.refused(Method::POST, "/v1/responses", Some(body)).await.0, 404);
 }
 
+#[tokio::test]
+async fn outputs_without_their_call_stay_out_of_a_conversation() {
+    let (agent, prompts) = answering(|_| said("yes"), || {});
+    let api = Api::new(agent).await;
+    let call = json!({ "type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}" });
+    let output = |call: &str| json!({ "type": "function_call_output", "call_id": call, "output": "four" });
+    let orphan = |items: Value, param: &str| {
+        let (api, param) = (&api, param.to_owned());
+        async move {
+            let refused = api.refused(Method::POST, "/v1/conversations", Some(json!({ "items": items }))).await;
+            assert_eq!(refused, (400, "unknown_call_id".to_owned(), param));
+        }
+    };
+    orphan(json!([user("x"), output("call_1")]), "items[1].call_id").await;
+    orphan(json!([output("call_1"), call]), "items[0].call_id").await;
+    let made = api.post("/v1/conversations", json!({ "items": [call] })).await;
+    let path = format!("/v1/conversations/{}/items", made["id"].as_str().unwrap());
+    let refused = api.refused(Method::POST, &path, Some(json!({ "items": [output("call_2")] }))).await;
+    assert_eq!(refused, (400, "unknown_call_id".to_owned(), "items[0].call_id".to_owned()));
+    api.post(&path, json!({ "items": [output("call_1")] })).await;
+    let asked = json!({ "input": "and", "conversation": made["id"] });
+    assert_eq!(text(&api.ask(asked.clone()).await), "yes");
+    assert!(prompts.last().contains("four"));
+    let body = json!({ "model": "tiny", "input": [output("call_3")], "conversation": made["id"] });
+    let refused = api.refused(Method::POST, "/v1/responses", Some(body)).await;
+    assert_eq!(refused, (400, "unknown_call_id".to_owned(), "input[0].call_id".to_owned()));
+    // Whoever deletes a call leaves its output behind; the conversation goes on.
+    let first = ids(&api.get(&format!("{path}?order=asc")).await)[0].clone();
+    api.delete(&format!("{path}/{first}")).await;
+    assert_eq!(text(&api.ask(asked).await), "yes");
+    assert!(!prompts.last().contains("four"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_response_at_a_time_is_made_in_a_conversation() {
     let (agent, prompts, go_on) = paced(said("yes"));

@@ -157,6 +157,29 @@ async fn names_of_lanes_do_not_run_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn requests_of_a_connection_are_counted_one_by_one() {
+    let (agent, _) = answering(|_| said("yes"), || {});
+    let api = Api::new(agent).await;
+    let mut client = Client::connect(&api).await;
+    for _ in 0..2 {
+        client.create(json!({ "input": "x", "store": false })).await;
+        client.response().await;
+    }
+    client.create(json!({ "input": "x", "colour": 1 })).await;
+    client.error().await;
+    // A lane answers the next request when it has told of the one before.
+    client.create(json!({ "input": "x", "store": false })).await;
+    client.response().await;
+    let (_, metrics) = api.raw(axum::http::Method::GET, "/metrics", None).await;
+    let count = |status: u16| {
+        let row = format!("glossa_requests_total{{route=\"/v1/responses\",method=\"WS\",status=\"{status}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&row)).unwrap_or("0");
+        line.parse::<u32>().unwrap()
+    };
+    assert!(count(200) >= 2 && count(400) == 1, "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_told_and_the_connection_stays() {
     let (agent, _) = answering(|_| said("yes"), || {});
     let api = Api::new(agent).await;

@@ -1,10 +1,11 @@
 //! What a response repeats of its request: every field of the object, with the values that are in effect. It must not know events.
 
-use agent::{Effort, Format, ReasoningContext, TextGrammar, ToolKind, Truncation};
+use agent::{Effort, Format, ReasoningContext, ToolKind, Truncation};
 use serde_json::{Map, Value, json};
 
 use crate::history::Source;
 use crate::wire::decoding::Decoding;
+use crate::wire::form::Form;
 use crate::wire::responses::{
     Cache, CallerTool, Chosen, CreateResponse, Reasoning, Retention, Text, ToolChoice, ToolEntry,
 };
@@ -127,20 +128,18 @@ fn reasoning(reasoning: &Reasoning, defaults: &Defaults<'_>) -> Value {
 }
 
 fn text(text: &Text) -> Value {
-    let Text { format, verbosity } = text;
+    let Text { form: Form { format, path: _, value }, verbosity } = text;
     let format = match format {
         Format::Text => json!({ "type": "text" }),
         Format::JsonObject => json!({ "type": "json_object" }),
-        Format::JsonSchema { name, description, schema, strict } => {
+        Format::JsonSchema { name, description, schema, strict } if value["type"] == "json_schema" => {
             let mut format = json!({ "type": "json_schema", "name": name, "schema": schema, "strict": strict });
             if let Some(description) = description {
                 format["description"] = json!(description);
             }
             format
         }
-        Format::Grammar(TextGrammar::Lark(grammar)) => json!({ "type": "grammar", "grammar": grammar }),
-        Format::Grammar(TextGrammar::Regex(pattern)) => json!({ "type": "regex", "pattern": pattern }),
-        Format::Choice(choices) => json!({ "type": "choice", "choices": choices }),
+        Format::JsonSchema { .. } | Format::Grammar(_) | Format::Choice(_) => value.clone(),
     };
     json!({ "format": format, "verbosity": verbosity.map_or("medium", |verbosity| verbosity.name()) })
 }

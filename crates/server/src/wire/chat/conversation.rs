@@ -7,13 +7,21 @@ use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
 use crate::wire::tools::name;
 
+/// Most letters of a user's name.
+const USER_LETTERS_MAX: usize = 64;
+
 /// A message. What the model said before may have been written by anybody.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ChatMessage {
     /// From `developer` or `system`.
     Instructions(String),
     /// From `user`.
-    User(String),
+    User {
+        /// Which of several users it is.
+        name: Option<String>,
+        /// What is said.
+        text: String,
+    },
     /// From `assistant`.
     Assistant {
         /// What it thought, where the client keeps that.
@@ -83,11 +91,20 @@ fn message(at: At<'_>) -> Result<ChatMessage, ApiError> {
     let answer = || fields.optional("content", text_of).map(Option::unwrap_or_default);
     match fields.need("role")?.word(ROLES)? {
         Role::Instructions => text("content").map(ChatMessage::Instructions),
-        Role::User => text("content").map(ChatMessage::User),
+        Role::User => Ok(ChatMessage::User { name: fields.optional("name", user)?, text: text("content")? }),
         Role::Assistant => assistant(&fields),
         Role::Tool => Ok(ChatMessage::Tool { call_id: fields.need("tool_call_id")?.string()?, text: answer()? }),
         Role::Function => Ok(ChatMessage::Function { name: fields.need("name")?.string()?, text: answer()? }),
     }
+}
+
+/// A user's name, on one line. OpenAI allows fewer signs.
+fn user(at: At<'_>) -> Result<String, ApiError> {
+    let name = at.str()?;
+    if name.is_empty() || name.chars().count() > USER_LETTERS_MAX || name.chars().any(char::is_control) {
+        return Err(at.unknown(&format!("a name of 1 to {USER_LETTERS_MAX} letters on one line")));
+    }
+    Ok(name.to_owned())
 }
 
 fn assistant(fields: &Fields<'_>) -> Result<ChatMessage, ApiError> {

@@ -21,7 +21,7 @@ fn refused(extra: Value) -> (String, &'static str) {
 #[test]
 fn the_least_request_has_defaults() {
     let request = with(json!({})).unwrap();
-    assert_eq!(request.messages, [ChatMessage::User("Hi".to_owned())]);
+    assert_eq!(request.messages, [ChatMessage::User { name: None, text: "Hi".to_owned() }]);
     assert_eq!((request.choices, request.stream, request.store), (1, None, false));
     assert_eq!(request.thinking, Thinking { effort: None, tokens_max: None, shown: true });
     assert!(!request.parallel_tool_calls);
@@ -63,7 +63,7 @@ fn an_assistant_brings_thoughts_text_and_calls_back() {
         ChatCall { id: Some("call_1".into()), name: "f".into(), kind: CallKind::Function, input: "{}".to_owned() };
     let expected = [
         ChatMessage::Instructions("a\nb".into()),
-        ChatMessage::User("q".into()),
+        ChatMessage::User { name: None, text: "q".into() },
         ChatMessage::Assistant { reasoning: Some("hm".into()), content: None, calls: vec![call] },
         ChatMessage::Tool { call_id: "call_1".into(), text: "4".into() },
         ChatMessage::Assistant { reasoning: None, content: Some("no".into()), calls: vec![] },
@@ -92,6 +92,19 @@ fn tools_and_their_choice_have_many_forms() {
     ];
     for (choice, expected) in cases {
         assert_eq!(with(json!({ "tools": tools, "tool_choice": choice })).unwrap().tool_choice, expected);
+    }
+    let several = json!({ "mode": "auto", "tools": [
+        { "type": "custom", "custom": { "name": "c" } }, { "type": "function", "function": { "name": "f" } },
+    ] });
+    let choice = json!({ "type": "allowed_tools", "allowed_tools": several });
+    let request = with(json!({ "tools": tools, "tool_choice": choice, "parallel_tool_calls": true })).unwrap();
+    let allowed = vec![ToolName::function("c"), f.clone()];
+    assert_eq!(request.tool_choice, ToolChoice::Allowed { tools: allowed, required: false });
+    assert!(request.parallel_tool_calls);
+    for (word, expected) in [("auto", ToolChoice::Auto), ("none", ToolChoice::None)] {
+        assert_eq!(with(json!({ "tools": tools, "tool_choice": word })).unwrap().tool_choice, expected);
+        let older = json!({ "functions": [{ "name": "f" }], "function_call": word });
+        assert_eq!(with(older).unwrap().tool_choice, expected);
     }
     let functions = json!({ "functions": [{ "name": "f" }], "function_call": { "name": "f" } });
     let request = with(functions).unwrap();
@@ -131,6 +144,23 @@ fn whatever_is_wrong_is_named() {
             "invalid_value",
         ),
         (json!({ "tool_choice": "required" }), "tool_choice", "invalid_value"),
+        (
+            json!({ "tools": f, "tool_choice": { "type": "custom", "custom": { "name": "f" } } }),
+            "tool_choice.custom.name",
+            "invalid_value",
+        ),
+        (
+            json!({ "tools": f, "tool_choice": { "type": "allowed_tools", "allowed_tools": {
+                "mode": "auto", "tools": [{ "type": "function", "function": { "name": "g" } }],
+            } } }),
+            "tool_choice.allowed_tools.tools[0].function.name",
+            "invalid_value",
+        ),
+        (
+            json!({ "functions": [{ "name": "f" }], "function_call": { "name": "g" } }),
+            "function_call.name",
+            "invalid_value",
+        ),
         (json!({ "tool_choice": "some" }), "tool_choice", "invalid_value"),
         (
             json!({ "response_format": { "type": "json_schema" } }),
@@ -140,7 +170,7 @@ fn whatever_is_wrong_is_named() {
         (
             json!({ "response_format": { "type": "json_schema", "json_schema": { "name": "a", "schema": { "type": 1 } } } }),
             "response_format.json_schema.schema.type",
-            "invalid_schema",
+            "invalid_json_schema",
         ),
         (json!({ "reasoning_effort": "huge" }), "reasoning_effort", "invalid_value"),
         (json!({ "metadata": { "a": 1 } }), "metadata", "invalid_type"),

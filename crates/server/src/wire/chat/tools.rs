@@ -1,10 +1,11 @@
 //! Tools of a chat request, today's and the older `functions`. It must not know how they are declared to the model.
 
-use agent::{CustomFormat, TextGrammar, Tool, ToolChoice, ToolKind, ToolName};
+use agent::{CustomFormat, Tool, ToolChoice, ToolKind, ToolName};
 
 use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
-use crate::wire::schema::read_object_schema;
+use crate::wire::form::SYNTAXES;
+use crate::wire::schema;
 use crate::wire::tools::{list, name};
 
 /// Most tools of a request.
@@ -47,7 +48,7 @@ pub(super) fn choice(fields: &Fields<'_>, tools: &[Tool]) -> Result<ToolChoice, 
     }
     let choice = at.clone().object()?;
     let Some(kind) = choice.get("type") else {
-        return choice.need("name").and_then(|at| known(at, tools)).map(ToolChoice::Named);
+        return choice.need("name").and_then(|at| known(at, "function", tools)).map(ToolChoice::Named);
     };
     match kind.str()? {
         "allowed_tools" => allowed(choice.need("allowed_tools")?, tools),
@@ -80,16 +81,17 @@ fn named(at: &At<'_>, tools: &[Tool]) -> Result<ToolName, ApiError> {
     let fields = at.clone().object()?;
     let kind = fields.need("type")?.word(&[("function", "function"), ("custom", "custom")])?;
     match (fields.get(kind), fields.get("name")) {
-        (None, Some(name)) => known(name, tools),
-        (_, _) => fields.need(kind)?.object()?.need("name").and_then(|at| known(at, tools)),
+        (None, Some(name)) => known(name, kind, tools),
+        (_, _) => fields.need(kind)?.object()?.need("name").and_then(|at| known(at, kind, tools)),
     }
 }
 
-fn known(at: At<'_>, tools: &[Tool]) -> Result<ToolName, ApiError> {
+fn known(at: At<'_>, kind: &str, tools: &[Tool]) -> Result<ToolName, ApiError> {
     let name = at.str()?;
-    let tool = tools.iter().find(|tool| tool.name.name == name);
+    let fits = |tool: &&Tool| tool.name.name == name && matches!(tool.kind, ToolKind::Custom(_)) == (kind == "custom");
+    let tool = tools.iter().find(fits);
     tool.map(|tool| tool.name.clone()).ok_or_else(|| {
-        let message = format!("tool {name:?} was chosen but not given; add it to the tools");
+        let message = format!("{kind} {name:?} was chosen but not given; add it to the tools");
         ApiError::invalid(at.path, message)
     })
 }
@@ -113,7 +115,7 @@ fn function(at: At<'_>) -> Result<Tool, ApiError> {
         name: ToolName::function(fields.need("name").and_then(name)?),
         description: fields.optional("description", At::string)?.unwrap_or_default(),
         kind: ToolKind::Function {
-            parameters: fields.optional("parameters", read_object_schema)?,
+            parameters: fields.optional("parameters", schema::of_function)?,
             strict: fields.optional("strict", At::bool)?.unwrap_or(false),
         },
     })
@@ -127,10 +129,8 @@ fn custom(at: At<'_>) -> Result<Tool, ApiError> {
             return Ok(CustomFormat::Text);
         }
         let grammar = format.need("grammar")?.object()?;
-        let read = grammar
-            .need("syntax")?
-            .word(&[("lark", TextGrammar::Lark as fn(String) -> TextGrammar), ("regex", TextGrammar::Regex)])?;
-        Ok(CustomFormat::Grammar(read(grammar.need("definition")?.string()?)))
+        let read = grammar.need("syntax")?.word(&SYNTAXES)?;
+        grammar.need("definition").and_then(read).map(CustomFormat::Grammar)
     })?;
     Ok(Tool {
         name: ToolName::function(fields.need("name").and_then(name)?),

@@ -1,11 +1,12 @@
 //! Everything in an Anthropic request but the conversation. It must not know messages.
 
-use agent::{Effort, Format, Tool, ToolChoice, ToolKind, ToolName};
+use agent::{Effort, Tool, ToolChoice, ToolKind, ToolName};
 
 use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
+use crate::wire::form::{self, Form, Layout};
 use crate::wire::responses::EFFORTS;
-use crate::wire::schema::read_object_schema;
+use crate::wire::schema;
 use crate::wire::tools::{list, name};
 
 /// Most tools of a request.
@@ -74,26 +75,20 @@ impl Thinking {
 #[derive(Default)]
 pub(super) struct Output {
     pub(super) effort: Option<Effort>,
-    pub(super) format: Option<Format>,
+    pub(super) form: Option<Form>,
 }
 
 pub(super) fn output(at: At<'_>) -> Result<Output, ApiError> {
     let fields = at.object()?;
-    let output = Output {
-        effort: fields.optional("effort", |at| at.word(&EFFORTS))?,
-        format: fields.optional("format", format)?,
-    };
+    let output =
+        Output { effort: fields.optional("effort", |at| at.word(&EFFORTS))?, form: fields.optional("format", form)? };
     fields.finish()?;
     Ok(output)
 }
 
-/// An answer by a schema.
-pub(super) fn format(at: At<'_>) -> Result<Format, ApiError> {
-    let fields = at.object()?;
-    fields.need("type")?.word(&[("json_schema", ())])?;
-    let schema = fields.need("schema").and_then(read_object_schema)?;
-    fields.finish()?;
-    Ok(Format::JsonSchema { name: "answer".to_owned(), description: None, schema, strict: true })
+/// What the answer is held to.
+pub(super) fn form(at: At<'_>) -> Result<Form, ApiError> {
+    form::read(at, Layout::Nameless)
 }
 
 /// `tools`. What else stands beside a schema (examples, caching) changes nothing about the tool.
@@ -115,7 +110,7 @@ fn tool(at: At<'_>) -> Result<Tool, ApiError> {
         name: ToolName::function(fields.need("name").and_then(name)?),
         description: fields.optional("description", At::string)?.unwrap_or_default(),
         kind: ToolKind::Function {
-            parameters: Some(fields.need("input_schema").and_then(read_object_schema)?),
+            parameters: Some(fields.need("input_schema").and_then(schema::of_function)?),
             strict: fields.optional("strict", At::bool)?.unwrap_or(false),
         },
     })

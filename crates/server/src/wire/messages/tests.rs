@@ -86,6 +86,9 @@ fn tool_choice_has_four_forms() {
     assert_eq!(choose(json!({ "type": "any" })), (ToolChoice::Required, false));
     assert_eq!(choose(json!({ "type": "none" })), (ToolChoice::None, false));
     assert_eq!(choose(json!({ "type": "auto", "disable_parallel_tool_use": false })), (ToolChoice::Auto, true));
+    assert_eq!(choose(json!({ "type": "any", "disable_parallel_tool_use": true })), (ToolChoice::Required, false));
+    let named = json!({ "type": "tool", "name": "f", "disable_parallel_tool_use": false });
+    assert_eq!(choose(named), (ToolChoice::Named(ToolName::function("f")), true));
     let named = json!({ "type": "tool", "name": "f", "disable_parallel_tool_use": true });
     assert_eq!(choose(named), (ToolChoice::Named(ToolName::function("f")), false));
 }

@@ -92,7 +92,7 @@ fn what_is_wrong_is_named() {
         (
             json!({ "text": { "format": { "type": "json_schema", "name": "n", "schema": { "type": "objekt" } } } }),
             "text.format.schema.type",
-            "invalid_schema",
+            "invalid_json_schema",
         ),
     ];
     for (body, path, code) in cases {
@@ -260,7 +260,7 @@ fn wrong_tools_are_named() {
         (
             json!([{ "type": "function", "name": "f", "parameters": { "type": "string" } }]),
             "tools[0].parameters.type",
-            "invalid_schema",
+            "invalid_function_parameters",
         ),
         (
             json!([{ "type": "custom", "name": "f", "format": { "type": "grammar", "syntax": "peg" } }]),

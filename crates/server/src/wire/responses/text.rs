@@ -1,17 +1,14 @@
 //! The form of the answer. It must not know how it is held to.
 
-use agent::Format;
-
-use super::tool::check_name;
 use crate::error::ApiError;
 use crate::wire::fields::At;
-use crate::wire::schema::read_object_schema;
+use crate::wire::form::{self, Form, Layout};
 
 /// The form of the answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Text {
-    /// Text or JSON.
-    pub(crate) format: Format,
+    /// What it is held to.
+    pub(crate) form: Form,
     /// How long it should be.
     pub(crate) verbosity: Option<Verbosity>,
 }
@@ -34,10 +31,10 @@ pub(crate) const VERBOSITIES: [(&str, Verbosity); 3] =
 impl Text {
     pub(super) fn read(at: At<'_>) -> Result<Self, ApiError> {
         let fields = at.object()?;
-        let format = fields.optional("format", read_format)?.unwrap_or_default();
+        let form = fields.optional("format", |at| form::read(at, Layout::Flat))?.unwrap_or_default();
         let verbosity = fields.optional("verbosity", |at| at.word(&VERBOSITIES))?;
         fields.finish()?;
-        Ok(Self { format, verbosity })
+        Ok(Self { form, verbosity })
     }
 }
 
@@ -50,27 +47,4 @@ impl Verbosity {
             Self::High => "high",
         }
     }
-}
-
-fn read_format(at: At<'_>) -> Result<Format, ApiError> {
-    #[derive(Clone, Copy)]
-    enum Kind {
-        Text,
-        JsonObject,
-        JsonSchema,
-    }
-    let fields = at.object()?;
-    let kinds = [("text", Kind::Text), ("json_object", Kind::JsonObject), ("json_schema", Kind::JsonSchema)];
-    let format = match fields.need("type")?.word(&kinds)? {
-        Kind::Text => Format::Text,
-        Kind::JsonObject => Format::JsonObject,
-        Kind::JsonSchema => Format::JsonSchema {
-            name: fields.need("name").and_then(check_name)?,
-            description: fields.optional("description", At::string)?,
-            schema: fields.need("schema").and_then(read_object_schema)?,
-            strict: fields.optional("strict", At::bool)?.unwrap_or(false),
-        },
-    };
-    fields.finish()?;
-    Ok(format)
 }

@@ -1,10 +1,11 @@
 //! Tools as they are given. It must not know which of them are run here.
 
-use agent::{CustomFormat, TextGrammar, Tool, ToolKind, ToolName};
+use agent::{CustomFormat, Tool, ToolKind, ToolName};
 use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::wire::fields::{At, Fields};
+use crate::wire::form::SYNTAXES;
 use crate::wire::schema;
 
 /// Tools of one request.
@@ -121,7 +122,7 @@ fn read_own(fields: &Fields<'_>, namespace: &str) -> Result<Tool, ApiError> {
     } else {
         fields.optional("output_schema", schema::read_schema)?;
         ToolKind::Function {
-            parameters: fields.optional("parameters", schema::read_object_schema)?,
+            parameters: fields.optional("parameters", schema::of_function)?,
             strict: fields.optional("strict", At::bool)?.unwrap_or(false),
         }
     };
@@ -143,10 +144,8 @@ fn read_custom_format(at: At<'_>) -> Result<CustomFormat, ApiError> {
     let fields = at.object()?;
     let grammar = fields.need("type")?.word(&[("text", false), ("grammar", true)])?;
     let format = if grammar {
-        let read = fields
-            .need("syntax")?
-            .word(&[("lark", TextGrammar::Lark as fn(String) -> TextGrammar), ("regex", TextGrammar::Regex)])?;
-        CustomFormat::Grammar(read(fields.need("definition")?.string()?))
+        let read = fields.need("syntax")?.word(&SYNTAXES)?;
+        CustomFormat::Grammar(fields.need("definition").and_then(read)?)
     } else {
         CustomFormat::Text
     };
@@ -166,8 +165,8 @@ fn refuse_twice(entries: &[ToolEntry]) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The name of a tool, a namespace or a form.
-pub(super) fn check_name(at: At<'_>) -> Result<String, ApiError> {
+/// The name of a tool or a namespace.
+fn check_name(at: At<'_>) -> Result<String, ApiError> {
     let name = at.str()?;
     let good = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
     if name.is_empty() || name.len() > NAME_LETTERS_MAX || !name.chars().all(good) {
