@@ -104,7 +104,7 @@ pub(super) fn saying_behind_ask(said: Vec<u32>) -> Agent {
         let place = ids.windows(asked.len()).position(|window| window == asked);
         place.and_then(|place| said.get(ids.len() - place - asked.len()).copied()).unwrap_or(end)
     };
-    Agent::ruled(rule, AgentSettings::default(), CONTEXT_TOKENS)
+    Agent::ruled(rule, AgentSettings::unheld(), CONTEXT_TOKENS)
 }
 
 /// Holds an answer against OpenAI's schema of this name and a client library's type.

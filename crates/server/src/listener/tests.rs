@@ -176,7 +176,7 @@ fn endless() -> Agent {
         std::thread::sleep(Duration::from_millis(1));
         head.get(ids.len() - at - opening.len()).copied().unwrap_or(42)
     };
-    Agent::ruled(rule, agent::Settings::default(), 1 << 20)
+    Agent::ruled(rule, agent::Settings::unheld(), 1 << 20)
 }
 
 #[tokio::test]

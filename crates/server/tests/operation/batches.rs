@@ -139,7 +139,7 @@ fn endless() -> Agent {
         std::thread::sleep(Duration::from_millis(1));
         head.get(behind).copied().unwrap_or(asked[0])
     };
-    Agent::ruled(rule, AgentSettings::default(), 1 << 20)
+    Agent::ruled(rule, AgentSettings::unheld(), 1 << 20)
 }
 
 fn quick() -> Value {
@@ -216,7 +216,7 @@ async fn a_batch_whose_file_goes_away_ends_with_what_was_answered() {
         let at = ids.windows(opening.len()).rposition(|window| window == opening).unwrap_or(0);
         said.get(ids.len() - at - opening.len()).copied().unwrap_or(0)
     };
-    let agent = Agent::ruled(rule, AgentSettings::default(), 1 << 16);
+    let agent = Agent::ruled(rule, AgentSettings::unheld(), 1 << 16);
     let api = Api::new(agent, Settings { background_workers: 1, ..Settings::default() }).await;
     // More than is read at once.
     let id = begin(&api, &[line("a", &chat("tiny")), " ".repeat(3 << 20), line("b", &chat("tiny"))]).await;

@@ -35,7 +35,7 @@ fn saying(tokens: Vec<u32>) -> Agent {
         let begin = *first.lock().unwrap().get_or_insert(ids.len());
         tokens[ids.len().abs_diff(begin) % tokens.len()]
     };
-    Agent::ruled(rule, AgentSettings::default(), CONTEXT_TOKENS)
+    Agent::ruled(rule, AgentSettings::unheld(), CONTEXT_TOKENS)
 }
 
 fn tokens() -> impl Strategy<Value = Vec<u32>> {

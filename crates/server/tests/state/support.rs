@@ -60,7 +60,7 @@ pub(crate) fn answering(
     };
     let rule = Mutex::new(rule);
     let rule = move |ids: &[u32]| (rule.lock().unwrap())(ids);
-    (Agent::ruled(rule, AgentSettings::default(), CONTEXT_TOKENS), prompts)
+    (Agent::ruled(rule, AgentSettings::unheld(), CONTEXT_TOKENS), prompts)
 }
 
 /// An agent that says one token for each signal, and as many as it likes once the sender is gone.
