@@ -27,6 +27,8 @@ pub(super) struct Reader<'a> {
     /// The last thing that was left out because it cannot be told.
     pub(super) left_out: Option<Error>,
     pub(super) known_empty: HashMap<Conjunction, bool>,
+    /// How deep required properties are still followed to see that alternatives exclude each other.
+    pub(super) depth: usize,
 }
 
 /// The alternatives, or why there are none to be had.
@@ -43,6 +45,7 @@ impl<'a> Reader<'a> {
             active: Vec::new(),
             left_out: None,
             known_empty: HashMap::new(),
+            depth: EMPTY_DEPTH,
         }
     }
 
@@ -159,7 +162,7 @@ impl<'a> Reader<'a> {
                     break;
                 }
                 let both = self.apply(only.clone(), Literal::holds(*other))?;
-                if !self.all_empty(&both, EMPTY_DEPTH)? {
+                if !self.all_empty(&both, self.depth)? {
                     let alone = self.apply(only.clone(), Literal::fails(*other));
                     only = self.or_leave(only, alone, id, "oneOf")?;
                 }
@@ -269,12 +272,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Begins to read at another place; what it gives is put back by [`Reader::leave`].
-    pub(super) fn enter(&mut self) -> Vec<Literal> {
-        std::mem::take(&mut self.active)
+    pub(super) fn enter(&mut self, depth: usize) -> (Vec<Literal>, usize) {
+        (std::mem::take(&mut self.active), std::mem::replace(&mut self.depth, depth))
     }
 
-    pub(super) fn leave(&mut self, active: Vec<Literal>) {
+    pub(super) fn leave(&mut self, (active, depth): (Vec<Literal>, usize)) {
         self.active = active;
+        self.depth = depth;
     }
 
     /// One unit of work, and more where there is more to look at.

@@ -295,14 +295,15 @@ impl<'a> Reader<'a> {
             return Ok(*known);
         }
         // Another place, so nothing that is read above is read again.
-        let active = self.enter();
+        let before = self.enter(depth - 1);
         let states = self.expand(&conjunction);
-        self.leave(active);
         let is_empty = match states {
-            Ok(states) => self.all_empty(&states, depth - 1)?,
-            Err(Error::Unenforceable { .. } | Error::Unsatisfiable { .. }) => false,
-            Err(error) => return Err(error),
+            Ok(states) => self.all_empty(&states, depth - 1),
+            Err(Error::Unenforceable { .. } | Error::Unsatisfiable { .. }) => Ok(false),
+            Err(error) => Err(error),
         };
+        self.leave(before);
+        let is_empty = is_empty?;
         // With less depth left the answer may be different.
         if is_empty || depth == super::reader::EMPTY_DEPTH {
             self.known_empty.insert(conjunction, is_empty);
