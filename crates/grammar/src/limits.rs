@@ -46,7 +46,7 @@ impl Default for Limits {
             repetitions: 100_000,
             lexer_fuel: 1_000_000,
             mask_fuel: 200_000,
-            mask_items: 50_000,
+            mask_items: 150_000,
             row_items: 4_000,
             lexer_states: 100_000,
             grammars_kept: 256,

@@ -4,6 +4,7 @@ use llguidance::derivre::RegexAst;
 use serde_json::Value;
 
 use super::graph::{Fields, Graph, Place, Shape};
+use super::is_fruitful;
 use super::repeat::{self, up_to};
 use crate::error::Error;
 use crate::rules::{Rules, Symbol};
@@ -14,16 +15,17 @@ pub(super) struct Writer<'g, 'a> {
     pub(super) rules: Rules,
     /// One for each place that has values.
     symbols: Vec<Option<Symbol>>,
+    fruitful: &'g [bool],
     comma: Symbol,
     colon: Symbol,
 }
 
 impl<'g, 'a> Writer<'g, 'a> {
     /// Writes everything that has values; `fruitful` says of each place whether it has.
-    pub(super) fn write(graph: &'g Graph<'a>, mut rules: Rules, fruitful: &[bool]) -> Result<Rules, Error> {
+    pub(super) fn write(graph: &'g Graph<'a>, mut rules: Rules, fruitful: &'g [bool]) -> Result<Rules, Error> {
         let (comma, colon) = (rules.literal(",")?, rules.literal(":")?);
         let symbols = fruitful.iter().map(|fruitful| fruitful.then(|| rules.symbol())).collect();
-        let mut writer = Self { graph, rules, symbols, comma, colon };
+        let mut writer = Self { graph, rules, symbols, fruitful, comma, colon };
         for place in 0..writer.symbols.len() {
             if let Some(symbol) = writer.symbols[place] {
                 writer.place(place, symbol)?;
@@ -38,7 +40,8 @@ impl<'g, 'a> Writer<'g, 'a> {
     fn place(&mut self, place: Place, symbol: Symbol) -> Result<(), Error> {
         let graph = self.graph;
         let mut texts = Vec::new();
-        for shape in &graph.shapes[place] {
+        let fruitful = self.fruitful;
+        for shape in graph.shapes[place].iter().filter(|shape| is_fruitful(shape, fruitful)) {
             match shape {
                 Shape::Same(target) => {
                     if let Some(target) = self.symbols[*target] {

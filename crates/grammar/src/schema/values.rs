@@ -10,6 +10,7 @@ use super::document::{ANYTHING, Id};
 use super::formats;
 use super::reader::Reader;
 use super::state::{Conjunction, Form, Literal, State, sorted};
+use super::texts;
 use crate::error::Error;
 
 /// Schemas that are asked inside each other about one value.
@@ -252,7 +253,12 @@ impl<'a> Reader<'a> {
             Form::Null => Ok(false),
             Form::Boolean(may) => Ok(!may.contains(&true)),
             Form::Number(numbers) => Ok(numbers.is_empty() || (numbers.is_whole && numbers.is_broken)),
-            Form::String(strings) => Ok(strings.length_max.is_some_and(|max| max < strings.length_min)),
+            Form::String(strings) if strings.length_max.is_some_and(|max| max < strings.length_min) => Ok(true),
+            // One pattern has texts; whether several have one in common takes an automaton, and where that is too large, it is not sure.
+            Form::String(strings) if strings.patterns.len() + strings.formats.len() > 1 => {
+                Ok(texts::content(strings, self.limits).is_ok_and(|content| content.is_none()))
+            }
+            Form::String(_) => Ok(false),
             Form::Array(arrays) => {
                 if arrays.items_max.is_some_and(|max| max < arrays.items_min) {
                     return Ok(true);
