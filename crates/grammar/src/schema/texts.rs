@@ -152,7 +152,9 @@ fn side(numbers: &Numbers, negative: bool) -> Result<Option<RegexAst>, String> {
         let coefficient =
             u32::try_from(coefficient).map_err(|_| "it has too many digits; use a smaller or rounder number")?;
         let multiple = RegexAst::MultipleOf(coefficient, places);
-        parts.push(if *negated { not(multiple) } else { multiple });
+        // The same number with more zeros behind the point is a multiple as well.
+        let zeros = RegexAst::Regex(r"(?:\.0+|0*)".to_string());
+        parts.push(if *negated { not(RegexAst::Concat(vec![multiple, zeros])) } else { multiple });
     }
     for except in &numbers.except {
         parts.push(not(RegexAst::Regex(spellings(except, negative))));
