@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
                 true
             }
             Form::Array(_) | Form::Object(_) => {
-                self.left_out = Some(self.unenforceable(
+                self.leave_out(self.unenforceable(
                     id,
                     keyword,
                     "whole objects or arrays cannot be excluded; exclude a property's value",
@@ -209,9 +209,10 @@ impl<'a> Reader<'a> {
             if keyword == "format" {
                 let Some(format) = formats::regex(text) else { return Ok(if negated { Vec::new() } else { states }) };
                 if negated {
-                    self.left_out = Some(self.unenforceable(id, keyword, "a format cannot be excluded; use `pattern`"));
+                    self.leave_out(self.unenforceable(id, keyword, "a format cannot be excluded; use `pattern`"));
                     return Ok(Vec::new());
                 }
+                self.narrowings += 1;
                 return self.narrow(states, id, keyword, false, |form| {
                     let Form::String(strings) = form else { return None };
                     strings.formats.push(format);
@@ -255,7 +256,7 @@ impl<'a> Reader<'a> {
                 return Ok(if negated { Vec::new() } else { states });
             }
             if negated {
-                self.left_out = Some(self.unenforceable(id, keyword, "that items are equal cannot be asked"));
+                self.leave_out(self.unenforceable(id, keyword, "that items are equal cannot be asked"));
                 return Ok(Vec::new());
             }
             return self.narrow(states, id, keyword, false, |form| {
@@ -275,6 +276,7 @@ impl<'a> Reader<'a> {
                 Some(true)
             });
         }
+        self.narrowings += usize::from(row.rest.is_some());
         let fails = |literal: &Literal| Literal::fails(literal.id);
         let places =
             row.first.iter().chain(&row.rest).map(fails).enumerate().filter(|(_, literal)| literal.id != ANYTHING);
@@ -316,6 +318,7 @@ impl<'a> Reader<'a> {
             }
             _ if beside("items").is_some_and(|items| !items.is_array()) => Ok(None),
             _ => {
+                self.narrowings += 1;
                 let mut first = list_of(prefix).max(list_of(old));
                 for also in self.always_applied(id)? {
                     let keywords = self.document.keywords(also);
@@ -334,9 +337,10 @@ impl<'a> Reader<'a> {
         let (min, max) = (beside("minContains").unwrap_or(1), beside("maxContains"));
         let target = self.document.child(id, value, "contains", None);
         if negated && (min != 1 || max.is_some()) {
-            self.left_out = Some(self.unenforceable(id, "contains", "counts of items cannot be excluded"));
+            self.leave_out(self.unenforceable(id, "contains", "counts of items cannot be excluded"));
             return Ok(Vec::new());
         }
+        self.narrowings += 1;
         let count = usize::try_from(min).ok().filter(|count| *count <= MIN_CONTAINS_MAX);
         let Some(count) = count else { return Err(Error::limit("minContains", MIN_CONTAINS_MAX)) };
         let row = match (negated, max) {
@@ -364,7 +368,7 @@ impl<'a> Reader<'a> {
     ) -> States<'a> {
         if keyword == "propertyNames" {
             if negated {
-                self.left_out = Some(self.unenforceable(id, keyword, "that a name does not fit cannot be asked"));
+                self.leave_out(self.unenforceable(id, keyword, "that a name does not fit cannot be asked"));
                 return Ok(Vec::new());
             }
             let names = Literal::holds(self.document.child(id, value, keyword, None));

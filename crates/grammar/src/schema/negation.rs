@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
                 | "dependentRequired"
                 | "dependentSchemas"
                 | "dependencies" => {
-                    self.left_out = Some(self.unenforceable(
+                    self.leave_out(self.unenforceable(
                         id,
                         keyword,
                         "its contrary cannot be asked; say what is wanted instead",
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
             };
             match failing {
                 Ok(failing) => joined.extend(failing),
-                Err(error @ Error::Unenforceable { .. }) => self.left_out = Some(error),
+                Err(error @ Error::Unenforceable { .. }) => self.leave_out(error),
                 Err(error) => return Err(error),
             }
         }
@@ -79,6 +79,7 @@ impl<'a> Reader<'a> {
     /// as well, but its name cannot be made sure of.)
     fn additional_fails(&mut self, states: &[State<'a>], id: Id, value: &'a Value) -> States<'a> {
         let target = self.document.child(id, value, "additionalProperties", None);
+        self.narrowings += 1;
         let mut joined = Vec::new();
         for state in states {
             let Form::Object(objects) = &state.form else { continue };
@@ -116,7 +117,7 @@ impl<'a> Reader<'a> {
             }
         }
         if joined.is_empty() {
-            self.left_out = Some(self.unenforceable(
+            self.leave_out(self.unenforceable(
                 id,
                 "additionalProperties",
                 "its contrary cannot be asked of names that no schema gives",

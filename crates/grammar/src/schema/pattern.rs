@@ -46,6 +46,11 @@ impl Pattern {
         self.search.is_match(text)
     }
 
+    /// Whether all engines agree on it.
+    pub(super) fn is_exact(&self) -> bool {
+        self.surely == self.maybe
+    }
+
     /// Texts that it matches, or that it does not match.
     pub(super) fn regex(&self, negated: bool) -> RegexAst {
         if negated {

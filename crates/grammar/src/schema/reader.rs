@@ -26,6 +26,8 @@ pub(super) struct Reader<'a> {
     active: Vec<Literal>,
     /// The last thing that was left out because it cannot be told.
     pub(super) left_out: Option<Error>,
+    /// How often fewer values were kept than fit. Where it changes, that nothing remains proves nothing.
+    pub(super) narrowings: usize,
     pub(super) known_empty: HashMap<Conjunction, bool>,
     /// How deep required properties are still followed to see that alternatives exclude each other.
     pub(super) depth: usize,
@@ -44,6 +46,7 @@ impl<'a> Reader<'a> {
             patterns: HashMap::new(),
             active: Vec::new(),
             left_out: None,
+            narrowings: 0,
             known_empty: HashMap::new(),
             depth: EMPTY_DEPTH,
         }
@@ -122,6 +125,8 @@ impl<'a> Reader<'a> {
         match keyword {
             "$ref" | "$dynamicRef" | "$recursiveRef" => {
                 let target = self.reference(id, keyword, value)?;
+                // Older drafts pass over what stands beside a reference; it is applied here all the same.
+                self.narrowings += usize::from(self.document.keywords(id).is_some_and(|keywords| keywords.len() > 1));
                 self.apply(states, Literal::holds(target))
             }
             "allOf" => {
@@ -161,8 +166,9 @@ impl<'a> Reader<'a> {
                 if only.is_empty() {
                     break;
                 }
+                let narrowings = self.narrowings;
                 let both = self.apply(only.clone(), Literal::holds(*other))?;
-                if !self.all_empty(&both, self.depth)? {
+                if narrowings != self.narrowings || !self.all_empty(&both, self.depth)? {
                     let alone = self.apply(only.clone(), Literal::fails(*other));
                     only = self.or_leave(only, alone, id, "oneOf")?;
                 }
@@ -223,6 +229,7 @@ impl<'a> Reader<'a> {
             if let Some(value) = keywords.get(name) {
                 group.additional = Some(Literal::holds(self.document.child(id, value, name, None)));
                 if name == "unevaluatedProperties" {
+                    self.narrowings += 1;
                     group.also = self.always_applied(id)?;
                 }
                 break;
@@ -281,6 +288,12 @@ impl<'a> Reader<'a> {
         self.depth = depth;
     }
 
+    /// Leaves out values that fit, because that cannot be told.
+    pub(super) fn leave_out(&mut self, error: Error) {
+        self.narrowings += 1;
+        self.left_out = Some(error);
+    }
+
     /// One unit of work, and more where there is more to look at.
     pub(super) fn step(&mut self, states: usize) -> Result<(), Error> {
         self.steps += 1 + states;
@@ -306,10 +319,12 @@ impl<'a> Reader<'a> {
 
     pub(super) fn pattern(&mut self, id: Id, keyword: &str, pattern: &str) -> Result<Rc<Pattern>, Error> {
         if let Some(known) = self.patterns.get(pattern) {
+            self.narrowings += usize::from(!known.is_exact());
             return Ok(Rc::clone(known));
         }
         let read = Pattern::new(pattern).map_err(|reason| self.unenforceable(id, keyword, &reason))?;
         let read = Rc::new(read);
+        self.narrowings += usize::from(!read.is_exact());
         self.patterns.insert(pattern.to_string(), Rc::clone(&read));
         Ok(read)
     }

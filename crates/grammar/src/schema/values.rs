@@ -118,7 +118,10 @@ impl<'a> Reader<'a> {
             ("minLength", asked) => asked.as_f64().is_none_or(|min| length() as f64 >= min),
             ("maxLength", asked) => asked.as_f64().is_none_or(|max| length() as f64 <= max),
             ("pattern", Value::String(pattern)) => self.pattern(id, keyword, pattern)?.is_in(text),
-            ("format", Value::String(format)) => formats::holds(format, text),
+            ("format", Value::String(format)) => {
+                self.narrowings += 1;
+                formats::holds(format, text)
+            }
             _ => true,
         })
     }
@@ -301,6 +304,7 @@ impl<'a> Reader<'a> {
             return Ok(*known);
         }
         // Another place, so nothing that is read above is read again.
+        let narrowings = self.narrowings;
         let before = self.enter(depth - 1);
         let states = self.expand(&conjunction);
         let is_empty = match states {
@@ -309,7 +313,8 @@ impl<'a> Reader<'a> {
             Err(error) => Err(error),
         };
         self.leave(before);
-        let is_empty = is_empty?;
+        let is_sure = std::mem::replace(&mut self.narrowings, narrowings) == narrowings;
+        let is_empty = is_empty? && is_sure;
         // With less depth left the answer may be different.
         if is_empty || depth == super::reader::EMPTY_DEPTH {
             self.known_empty.insert(conjunction, is_empty);
