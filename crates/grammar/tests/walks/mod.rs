@@ -15,7 +15,7 @@ pub(crate) struct Walk {
 }
 
 /// A generator of numbers that is the same everywhere.
-pub(crate) struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     pub(crate) fn roll(&mut self, sides: usize) -> usize {

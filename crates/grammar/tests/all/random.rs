@@ -1,19 +1,12 @@
 //! Random schemas, and the schemas of a public suite where it lies on this machine: every text that comes to its end under an accepted
 //! schema must fit it for another reader of schemas.
 
-mod walks;
-
 use std::path::PathBuf;
 
+use super::walks::Dice;
+use super::{vocabulary, walks};
 use grammar::{Error, Limits, Mode, Source, Tokens};
-use harmony::Vocabulary;
 use serde_json::{Map, Value, json};
-use walks::Dice;
-
-fn vocabulary() -> Vocabulary {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/glossa-tiny/tokenizer.json");
-    Vocabulary::from_tokenizer_json(&std::fs::read(file).unwrap()).unwrap()
-}
 
 /// What a schema may say about one sort of value, or about others.
 fn keyword(dice: &mut Dice, depth: usize, schema: &mut Map<String, Value>) {

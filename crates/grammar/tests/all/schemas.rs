@@ -1,15 +1,8 @@
 //! JSON Schema, keyword by keyword: what must fit, what must not, and random texts that another reader of schemas judges.
 
-mod walks;
-
+use super::{vocabulary, walks};
 use grammar::{Error, Grammar, Limits, Mode, Source, Tokens};
-use harmony::Vocabulary;
 use serde_json::{Value, json};
-
-fn vocabulary() -> Vocabulary {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/glossa-tiny/tokenizer.json");
-    Vocabulary::from_tokenizer_json(&std::fs::read(file).unwrap()).unwrap()
-}
 
 fn compile(schema: &Value, mode: Mode) -> Result<Grammar, Error> {
     Tokens::new(&vocabulary(), Limits::default()).compile(&Source::JsonSchema { schema: schema.clone() }, mode)
@@ -23,7 +16,8 @@ fn fits(grammar: &Grammar, text: &str) -> bool {
 /// Texts that fit and texts that do not, and random ones that fit for another reader too.
 fn check(schema: Value, good: &[&str], bad: &[&str]) {
     let grammar = compile(&schema, Mode::Strict).unwrap_or_else(|error| panic!("{schema}: {error}"));
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let validator =
+        jsonschema::options().should_validate_formats(true).build(&schema).expect("another reader takes the schema");
     good.iter().for_each(|text| assert!(fits(&grammar, text), "{text} fits {schema}"));
     bad.iter().for_each(|text| assert!(!fits(&grammar, text), "{text} does not fit {schema}"));
     let mut dice = walks::Dice(schema.to_string().len() as u64);
