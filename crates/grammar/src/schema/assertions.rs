@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
             _ => return Ok(states),
         };
         match applied {
-            Err(Error::Unenforceable { .. }) if self.is_relaxed() && !negated => Ok(before),
+            Err(Error::Unenforceable { .. } | Error::Invalid { .. }) if self.is_relaxed() && !negated => Ok(before),
             applied => applied,
         }
     }

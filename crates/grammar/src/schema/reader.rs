@@ -7,6 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::document::{ANYTHING, Document, Id};
+use super::graph::is_meaningful;
 use super::pattern::Pattern;
 use super::state::{Conjunction, Group, Literal, State};
 use crate::error::Error;
@@ -126,7 +127,9 @@ impl<'a> Reader<'a> {
             "$ref" | "$dynamicRef" | "$recursiveRef" => {
                 let target = self.reference(id, keyword, value)?;
                 // Older drafts pass over what stands beside a reference; it is applied here all the same.
-                self.narrowings += usize::from(self.document.keywords(id).is_some_and(|keywords| keywords.len() > 1));
+                let meaningful =
+                    self.document.keywords(id).into_iter().flat_map(Map::keys).filter(|keyword| is_meaningful(keyword));
+                self.narrowings += usize::from(meaningful.count() > 1);
                 self.apply(states, Literal::holds(target))
             }
             "allOf" => {

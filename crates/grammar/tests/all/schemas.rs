@@ -323,6 +323,19 @@ fn what_cannot_be_enforced_is_refused_where_it_stands_or_left_out_where_that_was
 }
 
 #[test]
+fn relaxed_schemas_keep_their_outer_sort_whatever_is_in_them() {
+    let properties: Value =
+        (0..3_000).map(|index| (format!("p{index}"), json!({}))).collect::<serde_json::Map<_, _>>().into();
+    let large = json!({"type": "object", "properties": properties});
+    assert!(matches!(compile(&large, Mode::Strict), Err(Error::Limit { .. })));
+    let relaxed = compile(&large, Mode::Relaxed).unwrap();
+    assert!(fits(&relaxed, "{\"p1\":1}") && !fits(&relaxed, "1"));
+    let wrong = json!({"type": "object", "properties": {"a": {"type": "float", "maximum": 1}}, "required": ["a"]});
+    let relaxed = compile(&wrong, Mode::Relaxed).unwrap();
+    assert!(fits(&relaxed, "{\"a\":0.5}") && !fits(&relaxed, "{\"a\":2}") && !fits(&relaxed, "{}"));
+}
+
+#[test]
 fn schemas_that_nothing_fits_are_refused() {
     for (schema, path) in [
         (json!(false), ""),
