@@ -115,6 +115,8 @@ impl Matcher {
                 self.path.iter_mut().for_each(|path| path.push(id));
                 Ok(())
             }
+            // Another text under the same grammar reached a limit, and nothing is accepted any more.
+            Ok(_) if self.grammar.is_spoiled() => Err(Error::limit("the automata of the grammar", "an earlier text")),
             Ok(_) => Err(Error::Token { id }),
             Err(error) => Err(self.grammar.failed(&error)),
         }

@@ -48,7 +48,7 @@ impl Default for Limits {
             properties: 2_000,
             repetitions: 100_000,
             lexer_fuel: 1_000_000,
-            mask_fuel: 100_000,
+            mask_fuel: 250_000,
             mask_items: 150_000,
             row_items: 12_000,
             lexer_states: 100_000,
