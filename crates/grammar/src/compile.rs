@@ -38,7 +38,23 @@ pub(crate) fn parser(engine: &Engine, source: &Source, mode: Mode, limits: &Limi
 }
 
 fn json(engine: &Engine, value: &Value, mode: Mode, limits: &Limits) -> Result<Parser, Error> {
-    start(engine, "schema", schema::compile(value, mode, limits)?)
+    let compiled = schema::compile(value, mode, limits).and_then(|grammar| start(engine, "schema", grammar));
+    match compiled {
+        Err(error) if mode == Mode::Relaxed && !matches!(error, Error::Unsatisfiable { .. }) => {
+            start(engine, "schema", schema::compile(&outermost(value), Mode::Strict, limits)?)
+        }
+        compiled => compiled,
+    }
+}
+
+/// What can always be enforced of a schema: the sort of value that it describes.
+fn outermost(schema: &Value) -> Value {
+    const SORTS: [&str; 7] = ["object", "array", "string", "number", "integer", "boolean", "null"];
+    match schema.get("type").and_then(Value::as_str) {
+        Some(sort) if SORTS.contains(&sort) => serde_json::json!({"type": sort}),
+        _ if schema.get("properties").is_some() => serde_json::json!({"type": "object"}),
+        _ => Value::Bool(true),
+    }
 }
 
 /// A grammar of one automaton.

@@ -103,8 +103,11 @@ impl Error {
     pub(crate) fn from_library(what: &'static str, error: &dyn std::fmt::Display) -> Self {
         let text = error.to_string();
         let text = text.split("\n<").next().unwrap_or_default().trim().trim_end_matches("<non-verbose/>").trim();
-        let is_limit =
-            ["too big", "too many", "too large", "too complex", "limit", "fuel"].iter().any(|sign| text.contains(sign));
+        // Parsers of expressions draw a picture first.
+        let text = text.rsplit_once("\nerror: ").map_or(text, |(_, error)| error);
+        let is_limit = ["too big", "too many", "too large", "too complex", "limit", "fuel", "max is"]
+            .iter()
+            .any(|sign| text.to_lowercase().contains(sign));
         if text.starts_with("panic") {
             Self::Internal { reason: text.to_string() }
         } else if is_limit {

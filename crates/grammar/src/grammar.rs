@@ -39,6 +39,8 @@ pub struct Matcher {
     /// The tokens so far, as long as they are few.
     path: Option<Vec<u32>>,
     tokens: usize,
+    /// Whether the last mask had nothing in it.
+    ended: bool,
 }
 
 impl Grammar {
@@ -52,7 +54,7 @@ impl Grammar {
     #[must_use]
     pub fn matcher(&self) -> Matcher {
         let parser = self.shared.fresh.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Matcher { grammar: self.clone(), parser, path: Some(Vec::new()), tokens: 0 }
+        Matcher { grammar: self.clone(), parser, path: Some(Vec::new()), tokens: 0, ended: false }
     }
 
     /// Whether a limit was reached in it. All texts of a grammar share its automata, so it is compiled anew for the next.
@@ -67,16 +69,18 @@ impl Grammar {
 }
 
 impl Matcher {
-    /// The tokens that may come next, the end of the text not among them: none once [`Matcher::is_over`].
+    /// The tokens that may come next, the end of the text not among them: none where the text can only end here.
     ///
     /// # Errors
     /// When a limit is reached. The matcher is of no use afterwards.
     pub fn mask(&mut self) -> Result<Arc<Mask>, Error> {
         let kept = self.path.as_ref().and_then(|path| self.masks().get(path.as_slice()));
         if let Some(mask) = kept {
+            self.ended = mask.count() == 0;
             return Ok(mask);
         }
         let mask = Arc::new(self.compute()?);
+        self.ended = mask.count() == 0;
         if let Some(path) = &self.path {
             self.masks().keep(path.clone(), Arc::clone(&mask));
         }
@@ -89,10 +93,10 @@ impl Matcher {
         self.is_over() || self.parser.is_accepting().unwrap_or(false)
     }
 
-    /// Whether nothing may follow: the text is complete and cannot be longer.
+    /// Whether nothing may follow: the text is complete and cannot be longer. Sometimes only known once a mask was asked for.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.parser.is_stopped() && !self.parser.is_error()
+        (self.ended || self.parser.is_stopped()) && !self.parser.is_error()
     }
 
     /// Takes the token that came.
@@ -111,6 +115,8 @@ impl Matcher {
                 self.path.iter_mut().for_each(|path| path.push(id));
                 Ok(())
             }
+            // Another text under the same grammar reached a limit, and nothing is accepted any more.
+            Ok(_) if self.grammar.is_spoiled() => Err(Error::limit("the automata of the grammar", "an earlier text")),
             Ok(_) => Err(Error::Token { id }),
             Err(error) => Err(self.grammar.failed(&error)),
         }

@@ -12,13 +12,32 @@ const REFUSED: [(&str, &str); 5] = [
     ("%declare", "define the terminal"),
 ];
 
+/// Rules are compiled one inside the other, so a grammar has a length.
+const LINES_MAX: usize = 2_000;
+/// Brackets inside each other.
+const DEPTH_MAX: usize = 100;
+
 /// Refuses what a client's grammar may not hold. Strings, regular expressions and comments are passed over.
 pub(crate) fn check(grammar: &str) -> Result<(), Error> {
     let refuse = |line: usize, reason: String| {
         Err(Error::Syntax { what: "Lark grammar", reason: format!("line {line}: {reason}") })
     };
+    let mut depth = 0_usize;
     for (index, line) in grammar.lines().enumerate() {
+        if index >= LINES_MAX {
+            return Err(Error::limit("the length of the Lark grammar", format!("{LINES_MAX} lines")));
+        }
         let bare = without_literals(line);
+        for bracket in bare.chars() {
+            match bracket {
+                '(' | '[' | '{' => depth += 1,
+                ')' | ']' | '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEPTH_MAX {
+                return Err(Error::limit("the depth of brackets in the Lark grammar", format!("{DEPTH_MAX} levels")));
+            }
+        }
         if let Some((directive, advice)) = REFUSED.iter().find(|(directive, _)| bare.contains(directive)) {
             return refuse(index + 1, format!("`{directive}` is not allowed; {advice}"));
         }

@@ -16,6 +16,8 @@ pub struct Limits {
     pub rules: usize,
     /// Strings of one grammar that each need an automaton of their own: names of properties, patterns, formats.
     pub lexemes: usize,
+    /// Properties that an object may name.
+    pub properties: usize,
     /// Items of an array, properties of an object and characters of a string that a schema may ask for at least.
     pub repetitions: usize,
     /// Work on automata before the first token, in the library's units (about 50,000 a millisecond).
@@ -40,14 +42,15 @@ impl Default for Limits {
             source_bytes: 1 << 20,
             depth: 200,
             steps: 400_000,
-            alternatives: 256,
+            alternatives: 600,
             rules: 60_000,
             lexemes: 12_000,
+            properties: 1_000,
             repetitions: 100_000,
             lexer_fuel: 1_000_000,
-            mask_fuel: 200_000,
-            mask_items: 50_000,
-            row_items: 4_000,
+            mask_fuel: 250_000,
+            mask_items: 800_000,
+            row_items: 12_000,
             lexer_states: 100_000,
             grammars_kept: 256,
             masks_kept: 64,

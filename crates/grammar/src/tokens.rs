@@ -32,6 +32,9 @@ struct Shared {
     compiled: Mutex<Recent<[u8; 32], Grammar>>,
 }
 
+/// Only what is used of it takes memory.
+const COMPILE_STACK_BYTES: usize = 64 << 20;
+
 /// What is built once per vocabulary.
 pub(crate) struct Engine {
     pub(crate) factory: ParserFactory,
@@ -79,8 +82,8 @@ impl Tokens {
             return Ok(grammar);
         }
         let engine = self.engine()?;
-        let compiled = catch_unwind(AssertUnwindSafe(|| compile::parser(engine, source, mode, &self.shared.limits)));
-        let parser = compiled.unwrap_or_else(|_| {
+        let compiled = on_deep_stack(|| compile::parser(engine, source, mode, &self.shared.limits));
+        let parser = compiled.unwrap_or_else(|| {
             Err(Error::Internal { reason: format!("compiling the {} failed in a way it should not", source.name()) })
         })?;
         let grammar = Grammar::new(
@@ -107,6 +110,14 @@ impl Tokens {
     fn compiled(&self) -> std::sync::MutexGuard<'_, Recent<[u8; 32], Grammar>> {
         self.shared.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Does something on a thread whose stack is deep enough for all that the limits allow, whoever asks; nothing where it panics.
+fn on_deep_stack<Done: Send>(work: impl FnOnce() -> Done + Send) -> Option<Done> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("grammar-compile".to_string()).stack_size(COMPILE_STACK_BYTES);
+        thread.spawn_scoped(scope, work).ok()?.join().ok()
+    })
 }
 
 impl fmt::Debug for Tokens {

@@ -4,9 +4,13 @@ use llguidance::derivre::RegexAst;
 use serde_json::Value;
 
 use super::graph::{Fields, Graph, Place, Shape};
+use super::is_fruitful;
 use super::repeat::{self, up_to};
 use crate::error::Error;
 use crate::rules::{Rules, Symbol};
+
+/// Properties up to which an upper bound on all properties is counted along.
+const COUNTED_MAX: u64 = 16;
 
 /// Writes rules.
 pub(super) struct Writer<'g, 'a> {
@@ -14,16 +18,17 @@ pub(super) struct Writer<'g, 'a> {
     pub(super) rules: Rules,
     /// One for each place that has values.
     symbols: Vec<Option<Symbol>>,
+    fruitful: &'g [bool],
     comma: Symbol,
     colon: Symbol,
 }
 
 impl<'g, 'a> Writer<'g, 'a> {
     /// Writes everything that has values; `fruitful` says of each place whether it has.
-    pub(super) fn write(graph: &'g Graph<'a>, mut rules: Rules, fruitful: &[bool]) -> Result<Rules, Error> {
+    pub(super) fn write(graph: &'g Graph<'a>, mut rules: Rules, fruitful: &'g [bool]) -> Result<Rules, Error> {
         let (comma, colon) = (rules.literal(",")?, rules.literal(":")?);
         let symbols = fruitful.iter().map(|fruitful| fruitful.then(|| rules.symbol())).collect();
-        let mut writer = Self { graph, rules, symbols, comma, colon };
+        let mut writer = Self { graph, rules, symbols, fruitful, comma, colon };
         for place in 0..writer.symbols.len() {
             if let Some(symbol) = writer.symbols[place] {
                 writer.place(place, symbol)?;
@@ -38,7 +43,8 @@ impl<'g, 'a> Writer<'g, 'a> {
     fn place(&mut self, place: Place, symbol: Symbol) -> Result<(), Error> {
         let graph = self.graph;
         let mut texts = Vec::new();
-        for shape in &graph.shapes[place] {
+        let fruitful = self.fruitful;
+        for shape in graph.shapes[place].iter().filter(|shape| is_fruitful(shape, fruitful)) {
             match shape {
                 Shape::Same(target) => {
                     if let Some(target) = self.symbols[*target] {
@@ -187,7 +193,7 @@ impl<'g, 'a> Writer<'g, 'a> {
 
     fn in_order(&mut self, items: &[Symbol], min: u64, max: u64) -> Result<Symbol, Error> {
         let fields: Vec<(Symbol, bool)> = items.iter().map(|item| (*item, false)).collect();
-        let counted = self.counted(&fields, None, min, Some(max))?;
+        let counted = self.counted(&fields, None, (min, Some(max)), None)?;
         Ok(counted.unwrap_or_else(|| self.rules.empty()))
     }
 
@@ -206,10 +212,19 @@ impl<'g, 'a> Writer<'g, 'a> {
         }
         let other = if others.is_empty() { None } else { Some(self.rules.one_of(&others)?) };
         let required = known.iter().filter(|(_, is_required)| *is_required).count() as u64;
-        let inner = if fields.min > required || fields.max.is_some() {
-            self.counted(&known, other, fields.min, fields.max)?
+        let count = known.len() as u64;
+        // A bound that the known ones alone cannot reach is kept by the others alone: counting along takes many rules.
+        let (max, others_max) = match fields.max {
+            Some(max) if max >= count && (other.is_none() || count > COUNTED_MAX) => {
+                (None, Some((max - count) as usize))
+            }
+            max => (max, None),
+        };
+        let other = other.filter(|_| others_max != Some(0));
+        let inner = if fields.min > required || max.is_some() {
+            self.counted(&known, other, (fields.min, max), others_max)?
         } else {
-            Some(self.uncounted(&known, other)?)
+            Some(self.uncounted(&known, other, others_max)?)
         };
         let Some(inner) = inner else { return Ok(None) };
         let (open, close) = (self.rules.literal("{")?, self.rules.literal("}")?);
@@ -217,11 +232,16 @@ impl<'g, 'a> Writer<'g, 'a> {
     }
 
     /// Properties in their order, optional ones possibly left out, then the others.
-    fn uncounted(&mut self, known: &[(Symbol, bool)], other: Option<Symbol>) -> Result<Symbol, Error> {
+    fn uncounted(
+        &mut self,
+        known: &[(Symbol, bool)],
+        other: Option<Symbol>,
+        others_max: Option<usize>,
+    ) -> Result<Symbol, Error> {
         let (mut begun, mut fresh) = (self.rules.empty(), self.rules.empty());
         if let Some(other) = other {
             let more = self.rules.row(&[self.comma, other])?;
-            begun = repeat::between(&mut self.rules, more, 0, None)?;
+            begun = repeat::between(&mut self.rules, more, 0, others_max.map(|max| max - 1))?;
             fresh = self.rules.symbol();
             self.rules.rule(fresh, &[])?;
             self.rules.rule(fresh, &[other, begun])?;
@@ -245,14 +265,14 @@ impl<'g, 'a> Writer<'g, 'a> {
         &mut self,
         known: &[(Symbol, bool)],
         other: Option<Symbol>,
-        min: u64,
-        max: Option<u64>,
+        (min, max): (u64, Option<u64>),
+        others_max: Option<usize>,
     ) -> Result<Option<Symbol>, Error> {
         let cap = max.unwrap_or(min).min(known.len() as u64 + 1) as usize;
         let mut next: Vec<Option<Symbol>> = Vec::new();
         for count in 0..=cap {
             let lacking = min.saturating_sub(count as u64);
-            let room = max.map(|max| max.saturating_sub(count as u64) as usize);
+            let room = max.map(|max| max.saturating_sub(count as u64) as usize).or(others_max);
             let symbol = match other {
                 _ if max.is_some_and(|max| count as u64 > max) || lacking > 1 => None,
                 None => (lacking == 0).then(|| self.rules.empty()),

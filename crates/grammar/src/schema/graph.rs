@@ -97,6 +97,11 @@ const MEANINGFUL: [&str; 34] = [
     "maxLength",
 ];
 const MEANINGFUL_TOO: [&str; 4] = ["pattern", "format", "exclusiveMinimum", "exclusiveMaximum"];
+/// Whether a keyword says something about values.
+pub(super) fn is_meaningful(keyword: &str) -> bool {
+    MEANINGFUL.contains(&keyword) || MEANINGFUL_TOO.contains(&keyword)
+}
+
 /// Alternatives of which all pairs are looked at.
 const PAIRS_OF_MAX: usize = 40;
 /// Different items that arrays are spelled out for.
@@ -165,9 +170,7 @@ impl<'a> Graph<'a> {
     /// The schemas of which one must hold, where a schema says nothing else.
     fn only_options(&mut self, id: Id) -> Result<Option<Vec<Id>>, Error> {
         let Some(keywords) = self.reader.document.keywords(id) else { return Ok(None) };
-        let says =
-            |keyword: &&String| MEANINGFUL.contains(&keyword.as_str()) || MEANINGFUL_TOO.contains(&keyword.as_str());
-        let meaningful: Vec<&String> = keywords.keys().filter(says).collect();
+        let meaningful: Vec<&String> = keywords.keys().filter(|keyword| is_meaningful(keyword)).collect();
         let [keyword] = meaningful.as_slice() else { return Ok(None) };
         let value = &keywords[keyword.as_str()];
         match keyword.as_str() {

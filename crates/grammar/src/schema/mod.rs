@@ -6,9 +6,11 @@
 //! text that the rules derive fits the schema.
 
 mod assertions;
+mod containers;
 mod decimal;
 mod document;
 mod emit;
+mod emptiness;
 mod formats;
 mod graph;
 mod negation;

@@ -32,14 +32,14 @@ impl<'a> Reader<'a> {
                     self.apply(states.clone(), Literal::holds(target))
                 }
                 "if" => self.condition_fails(&states, id, keywords),
+                "additionalProperties" => self.additional_fails(&states, id, value),
                 "patternProperties"
-                | "additionalProperties"
                 | "unevaluatedProperties"
                 | "unevaluatedItems"
                 | "dependentRequired"
                 | "dependentSchemas"
                 | "dependencies" => {
-                    self.left_out = Some(self.unenforceable(
+                    self.leave_out(self.unenforceable(
                         id,
                         keyword,
                         "its contrary cannot be asked; say what is wanted instead",
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
             };
             match failing {
                 Ok(failing) => joined.extend(failing),
-                Err(error @ Error::Unenforceable { .. }) => self.left_out = Some(error),
+                Err(error @ Error::Unenforceable { .. }) => self.leave_out(error),
                 Err(error) => return Err(error),
             }
         }
@@ -71,6 +71,57 @@ impl<'a> Reader<'a> {
                 objects.asked.push((name.clone(), Literal::fails(target)));
                 Some(true)
             })?);
+        }
+        Ok(joined)
+    }
+
+    /// A property that another schema names is there, is an additional one to this, and does not fit. (One that nobody names would do
+    /// as well, but its name cannot be made sure of.)
+    fn additional_fails(&mut self, states: &[State<'a>], id: Id, value: &'a Value) -> States<'a> {
+        let target = self.document.child(id, value, "additionalProperties", None);
+        self.narrowings += 1;
+        let mut joined = Vec::new();
+        for state in states {
+            let Form::Object(objects) = &state.form else { continue };
+            let mut own = vec![State::all().remove(0)];
+            self.group_only(&mut own, id)?;
+            let Some(Form::Object(own)) = own.pop().map(|state| state.form) else { continue };
+            if state.values.is_some() {
+                let mut state = state.clone();
+                self.check(&mut state, id, "additionalProperties", true)?;
+                joined.push(state);
+                continue;
+            }
+            let mut names: Vec<String> = objects.required.clone();
+            for group in &objects.groups {
+                let properties = self.document.keywords(group.id).and_then(|keywords| keywords.get("properties"));
+                names.extend(
+                    properties.and_then(Value::as_object).into_iter().flat_map(|properties| properties.keys().cloned()),
+                );
+            }
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                if self.property(&own.groups, &name)? != vec![Literal::holds(target)]
+                    || objects.forbidden.contains(&name)
+                {
+                    continue;
+                }
+                let mut with = state.clone();
+                if let Form::Object(objects) = &mut with.form {
+                    objects.require(&name);
+                    objects.asked.push((name, Literal::fails(target)));
+                }
+                self.check(&mut with, id, "additionalProperties", true)?;
+                joined.push(with);
+            }
+        }
+        if joined.is_empty() {
+            self.leave_out(self.unenforceable(
+                id,
+                "additionalProperties",
+                "its contrary cannot be asked of names that no schema gives",
+            ));
         }
         Ok(joined)
     }

@@ -42,6 +42,12 @@ pub(super) fn fields(graph: &mut Graph<'_>, objects: &Objects) -> Result<Option<
         .chain(objects.asked.iter().map(|(name, _)| name))
         .chain(&objects.forbidden)
         .for_each(&mut add);
+    if named.len() > limits.properties {
+        return Err(Error::limit(
+            "the number of properties of one object",
+            format!("{} properties", limits.properties),
+        ));
+    }
     let mut known = Vec::new();
     for name in &named {
         let is_required = objects.required.contains(name);
@@ -57,7 +63,8 @@ pub(super) fn fields(graph: &mut Graph<'_>, objects: &Objects) -> Result<Option<
         known.push((name.clone(), is_required, graph.place(asked)));
     }
     let others = if objects.properties_max == Some(0) { Vec::new() } else { others(graph, objects, &named)? };
-    Ok(Some(Fields { known, others, min: objects.properties_min, max: objects.properties_max }))
+    let max = objects.properties_max.map(|max| max.min(limits.repetitions as u64));
+    Ok(Some(Fields { known, others, min: objects.properties_min, max }))
 }
 
 fn name_fits(graph: &mut Graph<'_>, objects: &Objects, name: &str) -> Result<bool, Error> {

@@ -32,13 +32,23 @@ impl Pattern {
         let (surely, maybe) = (translated(pattern, Reading::Surely)?, translated(pattern, Reading::Maybe)?);
         let configuration = Regex::config().nfa_size_limit(Some(SEARCH_BYTES_MAX));
         let search = Regex::builder().configure(configuration).build(&surely);
-        let search = search.map_err(|_| format!("the pattern {pattern:?} is not valid or too large; simplify it"))?;
+        let search = search.map_err(|_| {
+            format!(
+                "the pattern {:?} is not valid or too large; simplify it",
+                pattern.chars().take(60).collect::<String>()
+            )
+        })?;
         Ok(Self { surely, maybe, search })
     }
 
     /// Whether it matches somewhere in a text.
     pub(super) fn is_in(&self, text: &str) -> bool {
         self.search.is_match(text)
+    }
+
+    /// Whether all engines agree on it.
+    pub(super) fn is_exact(&self) -> bool {
+        self.surely == self.maybe
     }
 
     /// Texts that it matches, or that it does not match.

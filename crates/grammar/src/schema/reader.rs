@@ -7,6 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::document::{ANYTHING, Document, Id};
+use super::graph::is_meaningful;
 use super::pattern::Pattern;
 use super::state::{Conjunction, Group, Literal, State};
 use crate::error::Error;
@@ -26,7 +27,11 @@ pub(super) struct Reader<'a> {
     active: Vec<Literal>,
     /// The last thing that was left out because it cannot be told.
     pub(super) left_out: Option<Error>,
+    /// How often fewer values were kept than fit. Where it changes, that nothing remains proves nothing.
+    pub(super) narrowings: usize,
     pub(super) known_empty: HashMap<Conjunction, bool>,
+    /// How deep required properties are still followed to see that alternatives exclude each other.
+    pub(super) depth: usize,
 }
 
 /// The alternatives, or why there are none to be had.
@@ -42,7 +47,9 @@ impl<'a> Reader<'a> {
             patterns: HashMap::new(),
             active: Vec::new(),
             left_out: None,
+            narrowings: 0,
             known_empty: HashMap::new(),
+            depth: EMPTY_DEPTH,
         }
     }
 
@@ -119,6 +126,10 @@ impl<'a> Reader<'a> {
         match keyword {
             "$ref" | "$dynamicRef" | "$recursiveRef" => {
                 let target = self.reference(id, keyword, value)?;
+                // Older drafts pass over what stands beside a reference; it is applied here all the same.
+                let meaningful =
+                    self.document.keywords(id).into_iter().flat_map(Map::keys).filter(|keyword| is_meaningful(keyword));
+                self.narrowings += usize::from(meaningful.count() > 1);
                 self.apply(states, Literal::holds(target))
             }
             "allOf" => {
@@ -158,8 +169,9 @@ impl<'a> Reader<'a> {
                 if only.is_empty() {
                     break;
                 }
+                let narrowings = self.narrowings;
                 let both = self.apply(only.clone(), Literal::holds(*other))?;
-                if !self.all_empty(&both, EMPTY_DEPTH)? {
+                if narrowings != self.narrowings || !self.all_empty(&both, self.depth)? {
                     let alone = self.apply(only.clone(), Literal::fails(*other));
                     only = self.or_leave(only, alone, id, "oneOf")?;
                 }
@@ -220,6 +232,7 @@ impl<'a> Reader<'a> {
             if let Some(value) = keywords.get(name) {
                 group.additional = Some(Literal::holds(self.document.child(id, value, name, None)));
                 if name == "unevaluatedProperties" {
+                    self.narrowings += 1;
                     group.also = self.always_applied(id)?;
                 }
                 break;
@@ -269,12 +282,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Begins to read at another place; what it gives is put back by [`Reader::leave`].
-    pub(super) fn enter(&mut self) -> Vec<Literal> {
-        std::mem::take(&mut self.active)
+    pub(super) fn enter(&mut self, depth: usize) -> (Vec<Literal>, usize) {
+        (std::mem::take(&mut self.active), std::mem::replace(&mut self.depth, depth))
     }
 
-    pub(super) fn leave(&mut self, active: Vec<Literal>) {
+    pub(super) fn leave(&mut self, (active, depth): (Vec<Literal>, usize)) {
         self.active = active;
+        self.depth = depth;
+    }
+
+    /// Leaves out values that fit, because that cannot be told.
+    pub(super) fn leave_out(&mut self, error: Error) {
+        self.narrowings += 1;
+        self.left_out = Some(error);
     }
 
     /// One unit of work, and more where there is more to look at.
@@ -302,10 +322,12 @@ impl<'a> Reader<'a> {
 
     pub(super) fn pattern(&mut self, id: Id, keyword: &str, pattern: &str) -> Result<Rc<Pattern>, Error> {
         if let Some(known) = self.patterns.get(pattern) {
+            self.narrowings += usize::from(!known.is_exact());
             return Ok(Rc::clone(known));
         }
         let read = Pattern::new(pattern).map_err(|reason| self.unenforceable(id, keyword, &reason))?;
         let read = Rc::new(read);
+        self.narrowings += usize::from(!read.is_exact());
         self.patterns.insert(pattern.to_string(), Rc::clone(&read));
         Ok(read)
     }

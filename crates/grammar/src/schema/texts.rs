@@ -149,10 +149,15 @@ fn side(numbers: &Numbers, negative: bool) -> Result<Option<RegexAst>, String> {
     }
     for (step, negated) in &numbers.steps {
         let (coefficient, places) = step.scaled().ok_or("it has too many digits; use a rounder number")?;
-        let coefficient =
-            u32::try_from(coefficient).map_err(|_| "it has too many digits; use a smaller or rounder number")?;
+        // The library counts remainders in 32 bits, ten times and a digit at its place beyond.
+        let place = 10_i128.checked_pow(places).unwrap_or(i128::MAX);
+        let beyond = coefficient.saturating_mul(10).saturating_add(place.saturating_mul(9));
+        let coefficient = u32::try_from(coefficient).ok().filter(|_| beyond <= i128::from(u32::MAX));
+        let coefficient = coefficient.ok_or("it has too many digits; use a smaller or rounder number")?;
         let multiple = RegexAst::MultipleOf(coefficient, places);
-        parts.push(if *negated { not(multiple) } else { multiple });
+        // The same number with more zeros behind the point is a multiple as well.
+        let zeros = RegexAst::Regex(r"(?:\.0+|0*)".to_string());
+        parts.push(if *negated { not(RegexAst::Concat(vec![multiple, zeros])) } else { multiple });
     }
     for except in &numbers.except {
         parts.push(not(RegexAst::Regex(spellings(except, negative))));

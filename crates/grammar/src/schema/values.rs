@@ -9,7 +9,7 @@ use super::decimal::Decimal;
 use super::document::{ANYTHING, Id};
 use super::formats;
 use super::reader::Reader;
-use super::state::{Conjunction, Form, Literal, State, sorted};
+use super::state::{Form, State};
 use crate::error::Error;
 
 /// Schemas that are asked inside each other about one value.
@@ -117,7 +117,10 @@ impl<'a> Reader<'a> {
             ("minLength", asked) => asked.as_f64().is_none_or(|min| length() as f64 >= min),
             ("maxLength", asked) => asked.as_f64().is_none_or(|max| length() as f64 <= max),
             ("pattern", Value::String(pattern)) => self.pattern(id, keyword, pattern)?.is_in(text),
-            ("format", Value::String(format)) => formats::holds(format, text),
+            ("format", Value::String(format)) => {
+                self.narrowings += 1;
+                formats::holds(format, text)
+            }
             _ => true,
         })
     }
@@ -231,120 +234,6 @@ impl<'a> Reader<'a> {
             }
             _ => Ok(true),
         }
-    }
-
-    /// Whether surely none of these states has a value.
-    pub(super) fn all_empty(&mut self, states: &[State<'a>], depth: usize) -> Result<bool, Error> {
-        for state in states {
-            if !self.is_empty(state, depth)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn is_empty(&mut self, state: &State<'a>, depth: usize) -> Result<bool, Error> {
-        self.step(1)?;
-        if let Some(values) = &state.values {
-            return Ok(values.is_empty());
-        }
-        match &state.form {
-            Form::Null => Ok(false),
-            Form::Boolean(may) => Ok(!may.contains(&true)),
-            Form::Number(numbers) => Ok(numbers.is_empty() || (numbers.is_whole && numbers.is_broken)),
-            Form::String(strings) => Ok(strings.length_max.is_some_and(|max| max < strings.length_min)),
-            Form::Array(arrays) => {
-                if arrays.items_max.is_some_and(|max| max < arrays.items_min) {
-                    return Ok(true);
-                }
-                let places = usize::try_from(arrays.items_min).unwrap_or(usize::MAX).min(arrays.first() + 1);
-                for place in 0..places {
-                    let item = arrays.item(place);
-                    if self.none_fits(item, depth)? {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
-            }
-            Form::Object(objects) => {
-                let is_over = objects
-                    .properties_max
-                    .is_some_and(|max| max < objects.properties_min.max(objects.required.len() as u64));
-                if is_over || objects.required.iter().any(|name| objects.forbidden.contains(name)) {
-                    return Ok(true);
-                }
-                let objects = objects.clone();
-                for name in &objects.required {
-                    let mut asked = self.property(&objects.groups, name)?;
-                    asked.extend(objects.asked.iter().filter(|(other, _)| other == name).map(|(_, literal)| *literal));
-                    if self.none_fits(sorted(asked), depth)? {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
-            }
-        }
-    }
-
-    /// Whether surely no value fits all of these. Asked about so many properties inside each other, it says no.
-    pub(super) fn none_fits(&mut self, conjunction: Conjunction, depth: usize) -> Result<bool, Error> {
-        if depth == 0 || conjunction.is_empty() {
-            return Ok(false);
-        }
-        if let Some(known) = self.known_empty.get(&conjunction) {
-            return Ok(*known);
-        }
-        // Another place, so nothing that is read above is read again.
-        let active = self.enter();
-        let states = self.expand(&conjunction);
-        self.leave(active);
-        let is_empty = match states {
-            Ok(states) => self.all_empty(&states, depth - 1)?,
-            Err(Error::Unenforceable { .. } | Error::Unsatisfiable { .. }) => false,
-            Err(error) => return Err(error),
-        };
-        // With less depth left the answer may be different.
-        if is_empty || depth == super::reader::EMPTY_DEPTH {
-            self.known_empty.insert(conjunction, is_empty);
-        }
-        Ok(is_empty)
-    }
-
-    /// What groups ask of a property.
-    pub(super) fn property(&mut self, groups: &[super::state::Group], name: &str) -> Result<Conjunction, Error> {
-        let mut asked: Vec<Literal> = Vec::new();
-        for group in groups {
-            self.step(1)?;
-            let mut is_named = false;
-            for (index, id) in std::iter::once(&group.id).chain(&group.also).enumerate() {
-                let keywords = self.document.keywords(*id);
-                let map =
-                    |keyword: &str| keywords.and_then(|keywords| keywords.get(keyword)).and_then(Value::as_object);
-                if let Some(schema) = map("properties").and_then(|properties| properties.get(name)) {
-                    is_named = true;
-                    if index == 0 {
-                        asked.push(Literal::holds(self.document.child(*id, schema, "properties", Some(name))));
-                    }
-                }
-                for (pattern, schema) in map("patternProperties").into_iter().flatten() {
-                    if self.pattern(*id, "patternProperties", pattern)?.is_in(name) {
-                        is_named = true;
-                        if index == 0 {
-                            asked.push(Literal::holds(self.document.child(
-                                *id,
-                                schema,
-                                "patternProperties",
-                                Some(pattern),
-                            )));
-                        }
-                    }
-                }
-            }
-            if !is_named {
-                asked.extend(group.additional);
-            }
-        }
-        Ok(sorted(asked))
     }
 }
 

@@ -1,12 +1,7 @@
 //! Grammars other than JSON Schema, and what a matcher says on the way.
 
+use super::vocabulary;
 use grammar::{Error, Grammar, Limits, Matcher, Mode, Source, Tokens};
-use harmony::Vocabulary;
-
-fn vocabulary() -> Vocabulary {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/glossa-tiny/tokenizer.json");
-    Vocabulary::from_tokenizer_json(&std::fs::read(file).unwrap()).unwrap()
-}
 
 fn compile(source: &Source) -> Result<Grammar, Error> {
     Tokens::new(&vocabulary(), Limits::default()).compile(source, Mode::Strict)
@@ -26,7 +21,7 @@ fn follow(matcher: &mut Matcher, text: &str) -> Result<(), Error> {
 
 /// Whether a text is what a grammar describes.
 fn fits(source: &Source, text: &str) -> bool {
-    let mut matcher = compile(source).unwrap().matcher();
+    let mut matcher = compile(source).expect("the source compiles").matcher();
     follow(&mut matcher, text).is_ok() && matcher.is_complete()
 }
 
