@@ -119,7 +119,7 @@ fn json_schema(schema: Value) -> Format {
 /// A schema of any kind of value, alone.
 fn nameless(at: At<'_>) -> Result<(Format, String), ApiError> {
     let path = at.path.clone();
-    Ok((json_schema(schema::of_any_answer(at)?), path))
+    Ok((json_schema(schema::of_answer(at)?), path))
 }
 
 fn choice(at: At<'_>) -> Result<(Format, String), ApiError> {

@@ -15,19 +15,11 @@ const ANSWER: &str = "invalid_json_schema";
 /// What is malformed in a schema of what a function takes.
 const FUNCTION: &str = "invalid_function_parameters";
 
-/// A schema of an answer that is an object.
+/// A schema of an answer, which may be a list or a text as well as an object.
 ///
 /// # Errors
 /// The first keyword that is malformed, with its path.
 pub(crate) fn of_answer(at: At<'_>) -> Result<Value, ApiError> {
-    read_object_schema(at).map_err(|error| ApiError { code: Some(ANSWER), ..error })
-}
-
-/// A schema of an answer of any kind.
-///
-/// # Errors
-/// The first keyword that is malformed, with its path.
-pub(crate) fn of_any_answer(at: At<'_>) -> Result<Value, ApiError> {
     let read = if at.value.is_object() { read_schema(at) } else { read_object_schema(at) };
     read.map_err(|error| ApiError { code: Some(ANSWER), ..error })
 }
