@@ -6,6 +6,7 @@ use agent::Agent;
 use store::Store;
 
 use crate::background::Workers;
+use crate::conversation::GivenBack;
 use crate::ids::Ids;
 use crate::keys::Keys;
 use crate::life::Life;
@@ -47,6 +48,7 @@ struct Inner {
     traces: OnceLock<Traces>,
     sealing: Sealing,
     thoughts: Thoughts,
+    given_back: GivenBack,
 }
 
 impl App {
@@ -61,8 +63,21 @@ impl App {
         let life = Life::default();
         let metrics = Metrics::new(agent.clone(), life.clone(), &models[0]);
         let agent = WatchedAgent::new(agent, Arc::clone(&metrics), settings.log_prompts);
-        let (ids, traces, sealing, thoughts) = <_>::default();
-        Self(Arc::new(Inner { agent, store, models, settings, keys, ids, life, metrics, traces, sealing, thoughts }))
+        let (ids, traces, sealing, thoughts, given_back) = <_>::default();
+        Self(Arc::new(Inner {
+            agent,
+            store,
+            models,
+            settings,
+            keys,
+            ids,
+            life,
+            metrics,
+            traces,
+            sealing,
+            thoughts,
+            given_back,
+        }))
     }
 
     /// Prepares what requests rely on (the sealing key, which other replicas share) and starts what runs without them: background
@@ -116,6 +131,11 @@ impl App {
     /// What outlives a request.
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Conversations that are on their way back.
+    pub(crate) fn given_back(&self) -> &GivenBack {
+        &self.0.given_back
     }
 
     /// Makes names for new objects.

@@ -1,5 +1,7 @@
 //! A conversation as it lies in the store: its notes, its items, and which response it is lent to. It must not know HTTP.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,17 @@ struct TurnClaim {
     response: String,
     /// Unix seconds; `None` until the response has ended, which is then a stored one that nobody waits for.
     until: Option<i64>,
+}
+
+/// Responses of this process that have let go of their conversation, which the store does not know yet: whoever was answered may ask
+/// at once for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct GivenBack(Mutex<HashSet<String>>);
+
+impl GivenBack {
+    fn responses(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A conversation that is one response's alone. Dropping it gives the conversation back.
@@ -169,7 +182,11 @@ impl Drop for Claim {
         let (app, owner) = (app.clone(), std::mem::take(owner));
         let (conversation, response) = (std::mem::take(conversation), std::mem::take(response));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { release(&app, &owner, &conversation, &response).await });
+            app.given_back().responses().insert(response.clone());
+            runtime.spawn(async move {
+                release(&app, &owner, &conversation, &response).await;
+                app.given_back().responses().remove(&response);
+            });
         }
     }
 }
@@ -211,6 +228,7 @@ async fn mark(
         let free = match &conversation.turn {
             None => true,
             Some(turn) if turn.response == response => true,
+            Some(turn) if app.given_back().responses().contains(&turn.response) => true,
             Some(TurnClaim { until: Some(until), .. }) => *until <= now,
             Some(turn @ TurnClaim { until: None, .. }) => ended && before.turn.as_ref() == Some(turn),
         };

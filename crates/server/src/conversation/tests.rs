@@ -28,10 +28,19 @@ async fn a_claim_is_one_responses_until_it_is_dropped() {
     assert_eq!((refused.status.as_u16(), refused.code), (409, Some("conversation_locked")));
     assert_eq!(Claim::take(&app, "ben", "conv_1", "resp_2").await.unwrap_err().status.as_u16(), 404);
     drop(claim);
+    // Whoever comes next need not wait until the store knows.
+    let next = Claim::take(&app, OWNER, "conv_1", "resp_2").await.unwrap();
+    while !app.given_back().responses().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        Claim::take(&app, OWNER, "conv_1", "resp_3").await.is_err(),
+        "what was given back takes nothing from the next"
+    );
+    drop(next);
     while !free(&app).await {
         tokio::task::yield_now().await;
     }
-    Claim::take(&app, OWNER, "conv_1", "resp_2").await.unwrap();
 }
 
 #[tokio::test]
