@@ -135,6 +135,7 @@ fn whoever_drops_the_engine_waits_for_the_record_that_is_being_read() {
     step(&mut steps);
     begun.recv().unwrap();
     steps.cancel_all(Instant::now());
+    assert!(steps.cache.as_ref().unwrap().fetching().is_none());
     drop(permits);
     // The thread is joined, so whatever it would read it has read.
     drop(steps);
