@@ -36,6 +36,8 @@ pub(crate) struct Constrained {
     /// Behind the last token.
     mask: Option<Result<Arc<Mask>, ConstraintError>>,
     took: Option<Duration>,
+    /// Masks that took less are computed between drafts.
+    cheap: Duration,
     wanted: Arc<()>,
     /// Logits behind the last token `[vocabulary]`, whose mask was late.
     row: Option<Vec<f32>>,
@@ -43,7 +45,14 @@ pub(crate) struct Constrained {
 
 impl Constrained {
     pub(crate) fn new(constraint: Box<dyn Constraint>) -> Self {
-        Self { held: Some(Held::new(constraint)), mask: None, took: None, wanted: Arc::new(()), row: None }
+        let (held, wanted) = (Some(Held::new(constraint)), Arc::new(()));
+        Self { held, mask: None, took: None, cheap: CHEAP, wanted, row: None }
+    }
+
+    /// Has every mask pass for cheap once one was computed, however slow the machine is.
+    #[cfg(test)]
+    pub(crate) fn be_cheap(&mut self) {
+        self.cheap = Duration::MAX;
     }
 
     /// Whether the next token can be chosen, or is known to fail.
@@ -53,7 +62,7 @@ impl Constrained {
 
     /// Whether a mask takes no longer than it takes to ask another thread for it, as far as is known.
     pub(crate) fn is_cheap(&self) -> bool {
-        self.took.is_some_and(|took| took < CHEAP)
+        self.took.is_some_and(|took| took < self.cheap)
     }
 
     /// Hands the constraint over to have its mask computed, unless that was done already.

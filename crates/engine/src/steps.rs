@@ -131,8 +131,9 @@ impl Steps {
         }
     }
 
-    /// Ends every job: the engine is being dropped.
+    /// Ends every job: the engine is being dropped. What was on its way from the disk is not read any further.
     pub(crate) fn cancel_all(&mut self, now: Instant) {
+        self.cache.iter_mut().for_each(PrefixCache::stop_fetching);
         for sequence in self.running.drain(..).chain(self.waiting.drain(..)).collect::<Vec<_>>() {
             self.finish(sequence, FinishReason::Cancelled, now);
         }

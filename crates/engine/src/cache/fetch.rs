@@ -89,10 +89,10 @@ impl PrefixCache {
         self.clock += 1;
     }
 
-    /// Has the reading thread wait for a word before each record.
+    /// Has the reading thread do something before each record.
     #[cfg(test)]
-    pub(crate) fn hold_reads(&mut self, gate: Receiver<()>) {
-        self.tier.as_mut().expect("there is a disk").hold_reads(gate);
+    pub(crate) fn before_reads(&mut self, before: impl Fn() + Send + 'static) {
+        self.tier.as_mut().expect("there is a disk").before_reads(before);
     }
 
     /// What of a path lies on the disk alone: full blocks first, then the window before its end.

@@ -27,12 +27,12 @@ impl Tier {
         Ok(Self { store, writer, reader })
     }
 
-    /// Has the reading thread wait for a word before each record.
+    /// Has the reading thread do something before each record.
     #[cfg(test)]
-    pub(super) fn hold_reads(&mut self, gate: Receiver<()>) {
+    pub(super) fn before_reads(&mut self, before: impl Fn() + Send + 'static) {
         let store = Arc::clone(&self.store);
         let read = move |key: &Key, kind| {
-            let _ = gate.recv();
+            before();
             store.read(key, kind)
         };
         self.reader = DiskReader::start(Box::new(read)).expect("the system gives a thread");

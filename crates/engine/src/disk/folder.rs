@@ -5,6 +5,7 @@ use std::fs::{self, DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -23,6 +24,8 @@ pub(super) struct Folder {
     root: PathBuf,
     version: String,
     version_folder: PathBuf,
+    /// Numbers the files written aside, from the time of day on: a name that two stores use one after the other, be it in containers
+    /// whose processes have the same number, would let the keeper remove the second's file for a leftover of the first.
     partials: AtomicU64,
 }
 
@@ -45,7 +48,8 @@ impl Folder {
         let hash = Sha256::new_with_prefix(b"glossa disk version").chain_update(FORMAT.to_le_bytes());
         let hash = hash.chain_update(version).finalize();
         let version_folder = root.join(format!("{VERSION_PREFIX}{}", hexadecimal(&hash[..16])));
-        Self { root: root.into(), version: version.into(), version_folder, partials: AtomicU64::new(0) }
+        let partials = AtomicU64::new(stamp_ns(SystemTime::now()));
+        Self { root: root.into(), version: version.into(), version_folder, partials }
     }
 
     /// Makes the folders and the file that tells the version to people.
@@ -235,4 +239,22 @@ fn private_file() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_stores_use_a_name_for_what_they_write_aside() {
+        let root = tempfile::tempdir().unwrap();
+        let name = Name { key: Key::root(b"1", b""), kind: 0 };
+        let paths = [(), ()].map(|()| {
+            let (path, file) = Folder::new(root.path(), "a version").create_partial(&name).unwrap();
+            drop(file);
+            fs::remove_file(&path).unwrap();
+            path
+        });
+        assert_ne!(paths[0], paths[1]);
+    }
 }

@@ -61,6 +61,14 @@ struct Upkeep {
     offered_bytes: u64,
 }
 
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is being started has a copy of every open file until it runs its program, and
+        // whoever opens the folder next would not be its keeper.
+        self.lock.unlock().ok();
+    }
+}
+
 impl DiskStore {
     /// Opens a folder for one version, which names everything that payloads depend on. The first to open a folder becomes
     /// its keeper: it removes what interrupted writes left and evicts down to the cap. Others read and write beside it, and
@@ -279,4 +287,22 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn time(stamp_ns: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(stamp_ns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_lock_keeps_nobody_from_the_keepers_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = DiskLimits { folder: folder.path().to_owned(), bytes_max: 1000 };
+        let open = || DiskStore::open(&limits, "a version").unwrap();
+        let store = open();
+        let _copy = held(&store.upkeep).lock.try_clone().unwrap();
+        assert!(held(&store.upkeep).is_keeper && !held(&open().upkeep).is_keeper);
+        assert!(!held(&open().upkeep).is_keeper, "the end of one that is not the keeper frees nothing");
+        drop(store);
+        assert!(held(&open().upkeep).is_keeper);
+    }
 }

@@ -3,6 +3,7 @@
 //! alone; none is lost, none starves, memory keeps to its bound, and nothing is leaked.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::{AttentionKind, Model, ModelConfig, Rope, Scripted, Span, Wanted};
@@ -21,7 +22,7 @@ mod automaton;
 mod constrained;
 mod disk;
 
-use automaton::Automaton;
+use automaton::{Automaton, StepCount};
 
 const VOCABULARY: usize = 50;
 const CONTEXT: usize = 96;
@@ -136,7 +137,13 @@ fn prompt(random: &mut Random, known: &mut Vec<Vec<u32>>) -> Vec<u32> {
     prompt
 }
 
-fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now: Instant) -> Client {
+fn client(
+    steps: &mut Steps,
+    random: &mut Random,
+    known: &mut Vec<Vec<u32>>,
+    late: Option<&Arc<StepCount>>,
+    now: Instant,
+) -> Client {
     let most = if random.chance(3) { 120 } else { 30 };
     let prompt_logprobs = random.chance(8).then(|| random.below(3));
     let tokens_max = if prompt_logprobs.is_some() && random.chance(2) { 0 } else { 1 + random.below(most) };
@@ -161,7 +168,7 @@ fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now
         },
         ..Job::new(prompt.clone())
     };
-    let constraint = random.chance(4).then(|| constraint(random));
+    let constraint = random.chance(4).then(|| constraint(random, late));
     let boxed = constraint.as_ref().and_then(|(automaton, _)| automaton.boxed());
     let (generation, reader) = Generation::new();
     steps.submit(Job { constraint: boxed, ..job }, reader, now);
@@ -182,8 +189,8 @@ fn client(steps: &mut Steps, random: &mut Random, known: &mut Vec<Vec<u32>>, now
     }
 }
 
-/// Sets of one, a few or most tokens in a cycle. Now and then a mask is late, and some constraints fail at some place.
-fn constraint(random: &mut Random) -> (Automaton, usize) {
+/// Sets of one, a few or most tokens in a cycle. Now and then a mask is late, if it may be, and some constraints fail at some place.
+fn constraint(random: &mut Random, late: Option<&Arc<StepCount>>) -> (Automaton, usize) {
     let set = |random: &mut Random| {
         let (from, most) = (random.below(VOCABULARY), [1, 1, 5, 40, 50][random.below(5)]);
         (from..from + most).map(|id| (id % VOCABULARY) as u32).collect()
@@ -191,11 +198,12 @@ fn constraint(random: &mut Random) -> (Automaton, usize) {
     let sets = (0..1 + random.below(8)).map(|_| set(random)).collect();
     let fails_at = if random.chance(10) { random.below(20) } else { usize::MAX };
     let late_at = if random.chance(4) { random.below(20) } else { usize::MAX };
+    let (late, step_thread) = (late.cloned(), std::thread::current().id());
     let before = move |at| {
-        if at == late_at {
-            // Longer than a step waits.
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        // Between drafts it is the step thread that asks: it would wait for itself.
+        let late = late.as_ref().filter(|_| at == late_at && std::thread::current().id() != step_thread);
+        // Past the end of the step that asked for it, and past the next one, which needs it.
+        late.inspect(|count| count.wait(2));
         if at == fails_at { Err(automaton::failure("as told")) } else { Ok(()) }
     };
     (Automaton::new(sets).always(&CLOSE).before_mask(before), fails_at)
@@ -319,20 +327,22 @@ fn rows_of_logits_have_a_bound() {
 
 #[test]
 fn late_masks_change_nothing() {
-    // When they come is up to the machine, and with it who runs when; what is said is not.
-    let Outcome { stats, .. } = simulate_with(20_000, (90, 24), None);
+    // When the others come is up to the machine, and with it who runs when; what is said is not.
+    let Outcome { stats, .. } = simulate_with(20_000, (90, 24), Some(Arc::default()));
     assert!(stats.late_masks > 0 && stats.forced_tokens > 100, "{stats:?}");
 }
 
 /// Steps that wait for every mask, so that each run is the same.
 fn simulate(step_count: u64, limits: (usize, usize)) -> Outcome {
-    simulate_with(step_count, limits, Some(Duration::from_secs(600)))
+    simulate_with(step_count, limits, None)
 }
 
-fn simulate_with(step_count: u64, (blocks_max, chunk_tokens): (usize, usize), grace: Option<Duration>) -> Outcome {
+fn simulate_with(step_count: u64, (blocks_max, chunk_tokens): (usize, usize), late: Option<Arc<StepCount>>) -> Outcome {
     let mut random = Random(7);
     let mut steps = Steps::new(Box::new(model()), limits(blocks_max, chunk_tokens)).unwrap();
-    steps.grace_min = grace.unwrap_or(steps.grace_min);
+    if late.is_none() {
+        steps.grace_min = Duration::from_secs(600);
+    }
     let (mut oracle, mut known, mut ends) = (Oracle::default(), Vec::new(), HashMap::new());
     let mut clients: Vec<Client> = Vec::new();
     let start = Instant::now();
@@ -342,7 +352,7 @@ fn simulate_with(step_count: u64, (blocks_max, chunk_tokens): (usize, usize), gr
         // Rushes and quiet times.
         let rush = (step / 500) % 4 == 0;
         if clients.len() < 40 && random.chance(if rush { 4 } else { 12 }) {
-            clients.push(client(&mut steps, &mut random, &mut known, now));
+            clients.push(client(&mut steps, &mut random, &mut known, late.as_ref(), now));
         }
         if random.chance(60) && !clients.is_empty() {
             let index = random.below(clients.len());
@@ -355,6 +365,7 @@ fn simulate_with(step_count: u64, (blocks_max, chunk_tokens): (usize, usize), gr
         steps.prepare(now);
         steps.step(now);
         steps.tell_ends();
+        late.iter().for_each(|count| count.advance(1));
         let stats = steps.stats();
         most_blocks = most_blocks.max(stats.kv_blocks);
         assert!(stats.kv_blocks <= blocks_max, "{} blocks", stats.kv_blocks);
@@ -370,6 +381,8 @@ fn simulate_with(step_count: u64, (blocks_max, chunk_tokens): (usize, usize), gr
     }
     let stats = steps.stats();
     steps.cancel_all(start);
+    // Who still waits goes on.
+    late.iter().for_each(|count| count.advance(2));
     let cache = steps.cache.as_mut().unwrap();
     cache.clear(&mut *steps.model);
     assert_eq!((steps.model.kv_blocks_in_use(), cache.stats().nodes), (0, 0), "nothing is leaked");

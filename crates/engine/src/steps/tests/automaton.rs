@@ -1,6 +1,6 @@
 //! A constraint that a test can see through: sets of tokens in a cycle. It must not know the engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 
 use crate::constraint::{Constraint, ConstraintError, Mask};
 
@@ -95,6 +95,27 @@ impl Constraint for Automaton {
 impl std::fmt::Debug for Automaton {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Automaton").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// Counts the engine's steps, so that a mask can be late however fast the machine is.
+#[derive(Default)]
+pub(super) struct StepCount {
+    taken: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl StepCount {
+    pub(super) fn advance(&self, steps: u64) {
+        *self.taken.lock().unwrap() += steps;
+        self.changed.notify_all();
+    }
+
+    /// Waits until so many more were taken.
+    pub(super) fn wait(&self, steps: u64) {
+        let taken = self.taken.lock().unwrap();
+        let until = *taken + steps;
+        drop(self.changed.wait_while(taken, |taken| *taken < until).unwrap());
     }
 }
 

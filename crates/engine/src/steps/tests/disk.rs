@@ -1,6 +1,6 @@
 //! Prompts whose pages lie on the disk: while they are fetched, others go on.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 use crate::generation::Finish;
@@ -11,12 +11,17 @@ fn steps(folder: &std::path::Path) -> Steps {
     Steps::new(Box::new(model()), Limits { disk, ..limits(400, 24) }).unwrap()
 }
 
-/// The same with reads that wait until the test lets each go on, or all by dropping its end, which goes first when a test fails.
-fn held(folder: &std::path::Path) -> (Steps, Sender<()>) {
-    let (permits, gate) = channel();
+/// The same with reads that say when they begin, and wait until the test lets each go on, or all by dropping its end, which goes first
+/// when a test fails.
+fn held(folder: &std::path::Path) -> (Steps, Receiver<()>, Sender<()>) {
+    let ((begins, begun), (permits, gate)) = (channel(), channel());
     let mut steps = steps(folder);
-    steps.cache.as_mut().unwrap().hold_reads(gate);
-    (steps, permits)
+    steps.cache.as_mut().unwrap().before_reads(move || {
+        // The test may have let all go on.
+        let _ = begins.send(());
+        let _ = gate.recv();
+    });
+    (steps, begun, permits)
 }
 
 fn submit(steps: &mut Steps, prompt: &[u32], tokens_max: usize) -> Generation {
@@ -67,7 +72,7 @@ fn read_before(folder: &std::path::Path) -> Vec<u32> {
 fn others_go_on_while_a_prompt_is_fetched() {
     let folder = tempfile::tempdir().unwrap();
     let said = read_before(folder.path());
-    let (mut steps, permits) = held(folder.path());
+    let (mut steps, _begun, permits) = held(folder.path());
     let mut other = submit(&mut steps, &[1, 2, 3], 90);
     step(&mut steps);
     assert_eq!(read(&mut other).0.len(), 1);
@@ -100,7 +105,7 @@ fn others_go_on_while_a_prompt_is_fetched() {
 fn nobody_waits_for_what_nobody_wants_any_more() {
     let folder = tempfile::tempdir().unwrap();
     let said = read_before(folder.path());
-    let (mut steps, permits) = held(folder.path());
+    let (mut steps, _begun, permits) = held(folder.path());
     let dropped = submit(&mut steps, &prompt(1), 5);
     for _ in 0..3 {
         step(&mut steps);
@@ -119,21 +124,29 @@ fn nobody_waits_for_what_nobody_wants_any_more() {
     }
     let (ids, finish) = read(&mut next);
     assert_eq!((ids, finish.unwrap().cached_tokens), (said, 76));
-    // Whoever drops the engine in the middle of it waits for one record at most.
-    let (mut steps, permits) = held(folder.path());
+}
+
+#[test]
+fn whoever_drops_the_engine_waits_for_the_record_that_is_being_read() {
+    let folder = tempfile::tempdir().unwrap();
+    read_before(folder.path());
+    let (mut steps, begun, permits) = held(folder.path());
     let _left = submit(&mut steps, &prompt(1), 5);
     step(&mut steps);
+    begun.recv().unwrap();
     steps.cancel_all(Instant::now());
-    permits.send(()).unwrap();
-    permits.send(()).unwrap();
+    assert!(steps.cache.as_ref().unwrap().fetching().is_none());
+    drop(permits);
+    // The thread is joined, so whatever it would read it has read.
     drop(steps);
+    assert_eq!(begun.iter().count(), 0, "no second record is read");
 }
 
 #[test]
 fn what_cannot_be_fetched_is_computed() {
     let folder = tempfile::tempdir().unwrap();
     let said = read_before(folder.path());
-    let (mut steps, permits) = held(folder.path());
+    let (mut steps, _begun, permits) = held(folder.path());
     let mut generation = submit(&mut steps, &prompt(1), 5);
     step(&mut steps);
     // All goes away while the first record is read.
