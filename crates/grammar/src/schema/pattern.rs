@@ -11,6 +11,8 @@ use regex_automata::meta::Regex;
 pub(super) struct Pattern {
     /// What surely matches.
     surely: String,
+    /// The same, for contents that are quoted.
+    quotable: String,
     /// What may match under one engine or another.
     maybe: String,
     search: Regex,
@@ -20,6 +22,9 @@ pub(super) struct Pattern {
 #[derive(Clone, Copy, PartialEq)]
 enum Reading {
     Surely,
+    /// As surely, and no class holds all control characters: where one does, the library quotes `"` and `\\` whether they are in it or
+    /// not.
+    Quotable,
     Maybe,
 }
 
@@ -29,7 +34,8 @@ const SEARCH_BYTES_MAX: usize = 4 << 20;
 impl Pattern {
     /// Reads a pattern; what is not regular or not valid is named.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
-        let (surely, maybe) = (translated(pattern, Reading::Surely)?, translated(pattern, Reading::Maybe)?);
+        let read = |reading| translated(pattern, reading);
+        let (surely, quotable, maybe) = (read(Reading::Surely)?, read(Reading::Quotable)?, read(Reading::Maybe)?);
         let configuration = Regex::config().nfa_size_limit(Some(SEARCH_BYTES_MAX));
         let search = Regex::builder().configure(configuration).build(&surely);
         let search = search.map_err(|_| {
@@ -38,7 +44,7 @@ impl Pattern {
                 pattern.chars().take(60).collect::<String>()
             )
         })?;
-        Ok(Self { surely, maybe, search })
+        Ok(Self { surely, quotable, maybe, search })
     }
 
     /// Whether it matches somewhere in a text.
@@ -51,12 +57,12 @@ impl Pattern {
         self.surely == self.maybe
     }
 
-    /// Texts that it matches, or that it does not match.
+    /// Texts that it matches, or that it does not match, to be quoted.
     pub(super) fn regex(&self, negated: bool) -> RegexAst {
         if negated {
             RegexAst::Not(Box::new(RegexAst::SearchRegex(self.maybe.clone())))
         } else {
-            RegexAst::SearchRegex(self.surely.clone())
+            RegexAst::SearchRegex(self.quotable.clone())
         }
     }
 }
@@ -68,9 +74,14 @@ fn translated(pattern: &str, reading: Reading) -> Result<String, String> {
     while at < characters.len() {
         match characters[at] {
             '\\' => at += escape(&characters[at..], None, reading, &mut output)?,
+            '[' if reading == Reading::Quotable => {
+                output.push('[');
+                at += class(&characters[at..], reading, &mut output)?;
+                output.push_str(r"&&[^\x00]]");
+            }
             '[' => at += class(&characters[at..], reading, &mut output)?,
             '.' => {
-                output.push_str(if reading == Reading::Surely { r"[^\n\r\u{2028}\u{2029}]" } else { r"[^\n]" });
+                output.push_str(if reading == Reading::Maybe { r"[^\n]" } else { r"[^\n\r\u{2028}\u{2029}]" });
                 at += 1;
             }
             '(' if characters.get(at + 1) == Some(&'?') => {
@@ -136,7 +147,7 @@ fn output_is_in_count(output: &str) -> bool {
 fn escape(characters: &[char], in_class: Option<bool>, reading: Reading, output: &mut String) -> Result<usize, String> {
     let Some(letter) = characters.get(1) else { return Err("it ends with `\\`".to_string()) };
     // Inside a negated class more is less.
-    let narrow = (reading == Reading::Surely) != (in_class == Some(true));
+    let narrow = (reading != Reading::Maybe) != (in_class == Some(true));
     let bare = |set: &str| if in_class.is_some() { set.to_string() } else { format!("[{set}]") };
     match letter {
         'd' => output.push_str(&if narrow { bare("0-9") } else { r"\d".to_string() }),
@@ -209,7 +220,7 @@ fn class(characters: &[char], reading: Reading, output: &mut String) -> Result<u
     let mut at = if negated { 2 } else { 1 };
     match (characters.get(at), negated) {
         (Some(']'), true) => {
-            output.push_str(r"(?s:.)");
+            output.push_str(r"[\x00-\x{10FFFF}]");
             return Ok(3);
         }
         (Some(']'), false) => {
