@@ -57,7 +57,14 @@ impl Grammar {
     #[must_use]
     pub fn matcher(&self) -> Matcher {
         let parser = self.shared.fresh.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Matcher { grammar: self.clone(), parser, path: Some(Vec::new()), tokens: 0, ahead: VecDeque::new(), ended: false }
+        Matcher {
+            grammar: self.clone(),
+            parser,
+            path: Some(Vec::new()),
+            tokens: 0,
+            ahead: VecDeque::new(),
+            ended: false,
+        }
     }
 
     /// Whether a limit was reached in it. All texts of a grammar share its automata, so it is compiled anew for the next.

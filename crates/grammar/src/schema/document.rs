@@ -37,13 +37,24 @@ struct Place<'a> {
 impl<'a> Document<'a> {
     pub(super) fn new(root: &'a Value) -> Self {
         let anything = Place { value: &TRUE, path: String::new(), resource: root };
-        let mut document = Self { root, places: vec![anything], by_address: HashMap::new(), named: Vec::new(), resources: HashMap::new() };
+        let mut document = Self {
+            root,
+            places: vec![anything],
+            by_address: HashMap::new(),
+            named: Vec::new(),
+            resources: HashMap::new(),
+        };
         document.find_names();
         document
     }
 
     pub(super) fn root(&mut self) -> Id {
         self.place(self.root, String::new, self.root)
+    }
+
+    /// Whether it says that it is of a draft before 2019.
+    pub(super) fn is_old(&self) -> bool {
+        self.root.get("$schema").and_then(Value::as_str).is_some_and(|draft| draft.contains("/draft-0"))
     }
 
     /// The schema of a number. Only objects and booleans are schemas.

@@ -332,6 +332,16 @@ impl<'a> Reader<'a> {
         Ok(read)
     }
 
+    /// Whether a pattern surely matches somewhere in a text. In plain ASCII all engines agree.
+    pub(super) fn is_match(&mut self, id: Id, keyword: &str, pattern: &str, text: &str) -> Result<bool, Error> {
+        let narrowings = self.narrowings;
+        let pattern = self.pattern(id, keyword, pattern)?;
+        if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            self.narrowings = narrowings;
+        }
+        Ok(pattern.is_in(text))
+    }
+
     pub(super) fn is_relaxed(&self) -> bool {
         self.mode == Mode::Relaxed
     }

@@ -92,7 +92,9 @@ impl<'a> Reader<'a> {
                 let test = self.document.child(id, asked, keyword, None);
                 let holds = self.surely_fits(value, test, depth + 1)?;
                 // Where it is not sure, both must hold.
-                for next in [Some("then").filter(|_| holds != Some(false)), Some("else").filter(|_| holds != Some(true))] {
+                for next in
+                    [Some("then").filter(|_| holds != Some(false)), Some("else").filter(|_| holds != Some(true))]
+                {
                     if let Some((next, asked)) = next.and_then(|next| Some((next, keywords.get(next)?))) {
                         let target = self.document.child(id, asked, next, None);
                         if !self.fits(value, target, depth + 1)? {
@@ -133,7 +135,7 @@ impl<'a> Reader<'a> {
         Ok(match (keyword, asked) {
             ("minLength", asked) => asked.as_f64().is_none_or(|min| length() as f64 >= min),
             ("maxLength", asked) => asked.as_f64().is_none_or(|max| length() as f64 <= max),
-            ("pattern", Value::String(pattern)) => self.pattern(id, keyword, pattern)?.is_in(text),
+            ("pattern", Value::String(pattern)) => self.is_match(id, keyword, pattern, text)?,
             ("format", Value::String(format)) => {
                 self.narrowings += 1;
                 formats::holds(format, text)
