@@ -16,6 +16,8 @@ pub(super) struct Pattern {
     /// What may match under one engine or another.
     maybe: String,
     search: Regex,
+    /// What it looks ahead for at its beginning, and whether that must not be there.
+    ahead: Vec<(Pattern, bool)>,
 }
 
 /// How the classes are read on which engines differ.
@@ -34,6 +36,8 @@ const SEARCH_BYTES_MAX: usize = 4 << 20;
 impl Pattern {
     /// Reads a pattern; what is not regular or not valid is named.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
+        let (ahead, pattern) = looks_ahead(pattern)?;
+        let pattern = pattern.as_str();
         let read = |reading| translated(pattern, reading);
         let (surely, quotable, maybe) = (read(Reading::Surely)?, read(Reading::Quotable)?, read(Reading::Maybe)?);
         let configuration = Regex::config().nfa_size_limit(Some(SEARCH_BYTES_MAX));
@@ -44,27 +48,89 @@ impl Pattern {
                 pattern.chars().take(60).collect::<String>()
             )
         })?;
-        Ok(Self { surely, quotable, maybe, search })
+        Ok(Self { surely, quotable, maybe, search, ahead })
     }
 
     /// Whether it matches somewhere in a text.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        self.search.is_match(text)
+        let is_so = |(pattern, negated): &(Self, bool)| {
+            if *negated { !pattern.is_in(text) && (pattern.is_exact() || is_plain(text)) } else { pattern.is_in(text) }
+        };
+        self.search.is_match(text) && self.ahead.iter().all(is_so)
     }
 
     /// Whether all engines agree on it.
     pub(super) fn is_exact(&self) -> bool {
-        self.surely == self.maybe
+        self.surely == self.maybe && self.ahead.iter().all(|(pattern, _)| pattern.is_exact())
     }
 
     /// Texts that it matches, or that it does not match, to be quoted.
     pub(super) fn regex(&self, negated: bool) -> RegexAst {
         if negated {
-            RegexAst::Not(Box::new(RegexAst::SearchRegex(self.maybe.clone())))
-        } else {
-            RegexAst::SearchRegex(self.quotable.clone())
+            return RegexAst::Not(Box::new(self.wide()));
+        }
+        let own = RegexAst::SearchRegex(self.quotable.clone());
+        let ahead = self.ahead.iter().map(|(pattern, negated)| pattern.regex(*negated));
+        if self.ahead.is_empty() { own } else { RegexAst::And(std::iter::once(own).chain(ahead).collect()) }
+    }
+
+    /// Texts that it may match.
+    fn wide(&self) -> RegexAst {
+        let own = RegexAst::SearchRegex(self.maybe.clone());
+        let ahead = self.ahead.iter().map(|(pattern, negated)| match negated {
+            true => RegexAst::Not(Box::new(pattern.regex(false))),
+            false => pattern.wide(),
+        });
+        if self.ahead.is_empty() { own } else { RegexAst::And(std::iter::once(own).chain(ahead).collect()) }
+    }
+}
+
+/// Whether all engines take a text for the same sorts of characters.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+/// Takes what a pattern looks ahead for at its beginning out of it: `^(?!a)b` is `^b` and not `^a`. With alternatives it is left alone.
+fn looks_ahead(pattern: &str) -> Result<(Vec<(Pattern, bool)>, String), String> {
+    let mut ahead = Vec::new();
+    let Some(mut rest) = pattern.strip_prefix('^') else { return Ok((ahead, pattern.to_string())) };
+    while rest.starts_with("(?!") || rest.starts_with("(?=") {
+        let Some((end, _)) = group(&rest[3..]) else { break };
+        let inner = Pattern::new(&format!("^(?:{})", &rest[3..3 + end]))?;
+        ahead.push((inner, rest.starts_with("(?!")));
+        rest = &rest[3 + end + 1..];
+    }
+    let is_quantified = rest.starts_with(['*', '+', '?', '{']);
+    if ahead.is_empty()
+        || is_quantified
+        || group(rest).is_some()
+        || group(&format!("{rest})")).is_none_or(|(_, has)| has)
+    {
+        return Ok((Vec::new(), pattern.to_string()));
+    }
+    Ok((ahead, format!("^{rest}")))
+}
+
+/// Where the group ends that a text is inside of, and whether it has alternatives.
+fn group(text: &str) -> Option<(usize, bool)> {
+    let (mut depth, mut in_class, mut has_alternatives) = (0_usize, false, false);
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' => {
+                characters.next();
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ if in_class => {}
+            '(' => depth += 1,
+            ')' if depth == 0 => return Some((at, has_alternatives)),
+            ')' => depth -= 1,
+            '|' => has_alternatives |= depth == 0,
+            _ => {}
         }
     }
+    None
 }
 
 fn translated(pattern: &str, reading: Reading) -> Result<String, String> {
@@ -287,12 +353,14 @@ mod tests {
             (r"^[\]\\]]$", "\\]", "]"),
             (r"^[+-]$", "-", "a"),
             (r"^[\w-z]+$", "-", "!"),
+            (r"^(?!\.)(?!.*\.\.)(?=.*@)[a-z.@]+$", "a.b@c", "a..b@c"),
+            (r"^(?![)a])(?=(b|c))[a-c]$", "b", "a"),
             (r"^x}$", "x}", "x"),
         ] {
             let read = Pattern::new(pattern).unwrap();
             assert!(read.is_in(matching) && !read.is_in(other), "{pattern}");
         }
-        for refused in [r"^(?=a)b", r"(a)\1", r"\bword", "(", "[a", "\\", r"(?<!a)b"] {
+        for refused in [r"a(?=b)b", r"^(?!a)b|c", r"^(?!a)*b", r"(a)\1", r"\bword", "(", "[a", "\\", r"(?<!a)b"] {
             assert!(Pattern::new(refused).is_err(), "{refused}");
         }
     }

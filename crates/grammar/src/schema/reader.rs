@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::document::{ANYTHING, Document, Id};
 use super::graph::is_meaningful;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, is_plain};
 use super::state::{Conjunction, Group, Literal, State};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -336,7 +336,7 @@ impl<'a> Reader<'a> {
     pub(super) fn is_match(&mut self, id: Id, keyword: &str, pattern: &str, text: &str) -> Result<bool, Error> {
         let narrowings = self.narrowings;
         let pattern = self.pattern(id, keyword, pattern)?;
-        if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if is_plain(text) {
             self.narrowings = narrowings;
         }
         Ok(pattern.is_in(text))
