@@ -41,6 +41,25 @@ fn free_strings_have_every_spelling() {
 }
 
 #[test]
+fn addresses_have_many_parts() {
+    check(
+        json!({"type": "string", "format": "email"}),
+        &["\"first.middle.last@x.de\"", "\"a@one.two.example.co.uk\""],
+        &["\"a..b@x.de\"", "\"a@x..de\""],
+    );
+    let long = format!("\"{}@x.de\"", ["a"; 64].join("."));
+    check(json!({"type": "string", "format": "email"}), &[], &[&long, &long.replace('.', "")]);
+    let pattern = r"^(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$";
+    check(
+        json!({"type": "string", "format": "email", "pattern": pattern}),
+        &["\"first.last@x.de\""],
+        &["\".a@x.de\"", "\"a..b@x.de\""],
+    );
+    check(json!({"type": "string", "not": {"pattern": "^(?!a)b"}}), &["\"a\"", "\"ab\""], &["\"b\"", "\"bc\""]);
+    check(json!({"type": "string", "pattern": "^(?!ab)(?=.*c)[a-c]+$"}), &["\"ac\"", "\"c\""], &["\"abc\"", "\"a\""]);
+}
+
+#[test]
 fn identifiers_are_not_cut_short() {
     check(json!({"type": "integer"}), &["1790000000000000000"], &["9990000000000000000"]);
     check(json!({"type": "integer", "minimum": 0}), &["1790000000000000000"], &[]);
