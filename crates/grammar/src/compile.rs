@@ -29,7 +29,10 @@ pub(crate) fn parser(engine: &Engine, source: &Source, mode: Mode, limits: &Limi
         }
         Source::Lark(grammar) => {
             lark::check(grammar)?;
-            start(engine, what, GrammarInit::Serialized(TopLevelGrammar::from_lark(grammar.clone())))
+            // Rules without a choice may derive texts of any length, which would all be found to be forced at once. Behind empty lines, so
+            // that pictures of errors do not show it.
+            let grammar = format!("{grammar}\n\n\n%llguidance {{\"no_forcing\": true}}\n");
+            start(engine, what, GrammarInit::Serialized(TopLevelGrammar::from_lark(grammar)))
         }
         Source::Header(grammar) => {
             start(engine, what, GrammarInit::Serialized(TopLevelGrammar::from_lark(grammar.clone())))

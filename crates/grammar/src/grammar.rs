@@ -1,5 +1,6 @@
 //! A compiled grammar, and the place of one text in it. It must not know how grammars are written or compiled.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,8 @@ pub struct Matcher {
     /// The tokens so far, as long as they are few.
     path: Option<Vec<u32>>,
     tokens: usize,
+    /// Tokens that were found to be forced and have not come yet: looking for them reads all text that is certain.
+    ahead: VecDeque<u32>,
     /// Whether the last mask had nothing in it.
     ended: bool,
 }
@@ -54,7 +57,14 @@ impl Grammar {
     #[must_use]
     pub fn matcher(&self) -> Matcher {
         let parser = self.shared.fresh.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Matcher { grammar: self.clone(), parser, path: Some(Vec::new()), tokens: 0, ended: false }
+        Matcher {
+            grammar: self.clone(),
+            parser,
+            path: Some(Vec::new()),
+            tokens: 0,
+            ahead: VecDeque::new(),
+            ended: false,
+        }
     }
 
     /// Whether a limit was reached in it. All texts of a grammar share its automata, so it is compiled anew for the next.
@@ -110,6 +120,9 @@ impl Matcher {
         match self.parser.try_consume_tokens(&[id]) {
             Ok(1) => {
                 self.tokens += 1;
+                if self.ahead.pop_front() != Some(id) {
+                    self.ahead.clear();
+                }
                 let is_short = self.tokens <= KEPT_PATH_TOKENS_MAX;
                 self.path = self.path.take().filter(|_| is_short);
                 self.path.iter_mut().for_each(|path| path.push(id));
@@ -128,9 +141,10 @@ impl Matcher {
         if self.is_over() || self.parser.is_error() {
             return Vec::new();
         }
-        let mut forced = self.parser.compute_ff_tokens();
-        forced.truncate(FORCED_TOKENS_MAX);
-        forced
+        if self.ahead.is_empty() {
+            self.ahead = self.parser.compute_ff_tokens().into();
+        }
+        self.ahead.iter().take(FORCED_TOKENS_MAX).copied().collect()
     }
 
     fn compute(&mut self) -> Result<Mask, Error> {

@@ -6,6 +6,8 @@ mod following;
 mod hostile;
 #[path = "all/random.rs"]
 mod random;
+#[path = "all/readings.rs"]
+mod readings;
 #[path = "all/schemas.rs"]
 mod schemas;
 mod walks;

@@ -286,7 +286,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<&'a Value>, Error> {
         let mut kept = Vec::with_capacity(values.len());
         for value in values {
-            if self.keyword_holds(value, id, keyword)? != negated {
+            if self.keyword_holds(value, id, keyword, negated)? {
                 kept.push(value);
             }
         }

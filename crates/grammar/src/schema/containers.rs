@@ -74,7 +74,10 @@ impl<'a> Reader<'a> {
         let keywords = self.document.keywords(id);
         let beside = |name: &str| keywords.and_then(|keywords| keywords.get(name));
         let list_of = |value: Option<&'a Value>| value.and_then(Value::as_array).map_or(0, Vec::len);
-        let (prefix, old) = (beside("prefixItems"), beside("items").filter(|items| items.is_array()));
+        // A draft that does not know `prefixItems` asks the same of all items.
+        let is_known = !self.document.is_old();
+        let prefix = beside("prefixItems").filter(|_| is_known);
+        let old = beside("items").filter(|items| items.is_array());
         let one = |reader: &mut Self, value: &'a Value, keyword: &str| {
             Literal::holds(reader.document.child(id, value, keyword, None))
         };
@@ -110,7 +113,11 @@ impl<'a> Reader<'a> {
     fn contains(&mut self, states: Vec<State<'a>>, id: Id, value: &'a Value, negated: bool) -> States<'a> {
         let keywords = self.document.keywords(id);
         let beside = |name: &str| keywords.and_then(|keywords| keywords.get(name)).and_then(Value::as_u64);
-        let (min, max) = (beside("minContains").unwrap_or(1), beside("maxContains"));
+        let (mut min, max) = (beside("minContains").unwrap_or(1), beside("maxContains"));
+        if self.document.is_old() {
+            // It does not know the count.
+            min = min.max(1);
+        }
         let target = self.document.child(id, value, "contains", None);
         if negated && (min != 1 || max.is_some()) {
             self.leave_out(self.unenforceable(id, "contains", "counts of items cannot be excluded"));

@@ -21,8 +21,10 @@ pub(super) struct Document<'a> {
     places: Vec<Place<'a>>,
     /// By address: a value is one subschema, however it was reached.
     by_address: HashMap<usize, Id>,
-    /// Values with an `$id`, by it, and with an anchor, by `#` and its name.
-    named: Vec<(String, &'a Value)>,
+    /// Values with an `$id`, by it, and with an anchor, by `#` and its name; each with the resource that it belongs to.
+    named: Vec<(String, &'a Value, &'a Value)>,
+    /// Resources of values by address, where it is not the root.
+    resources: HashMap<usize, &'a Value>,
 }
 
 struct Place<'a> {
@@ -35,13 +37,24 @@ struct Place<'a> {
 impl<'a> Document<'a> {
     pub(super) fn new(root: &'a Value) -> Self {
         let anything = Place { value: &TRUE, path: String::new(), resource: root };
-        let mut document = Self { root, places: vec![anything], by_address: HashMap::new(), named: Vec::new() };
+        let mut document = Self {
+            root,
+            places: vec![anything],
+            by_address: HashMap::new(),
+            named: Vec::new(),
+            resources: HashMap::new(),
+        };
         document.find_names();
         document
     }
 
     pub(super) fn root(&mut self) -> Id {
         self.place(self.root, String::new, self.root)
+    }
+
+    /// Whether it says that it is of a draft before 2019.
+    pub(super) fn is_old(&self) -> bool {
+        self.root.get("$schema").and_then(Value::as_str).is_some_and(|draft| draft.contains("/draft-0"))
     }
 
     /// The schema of a number. Only objects and booleans are schemas.
@@ -91,7 +104,12 @@ impl<'a> Document<'a> {
             resource.pointer(&fragment)
         } else {
             let anchor = format!("#{fragment}");
-            self.named.iter().find(|(name, _)| *name == anchor).map(|(_, value)| *value)
+            let named: Vec<_> = self.named.iter().filter(|(name, _, _)| *name == anchor).collect();
+            if keyword == "$dynamicRef" && named.len() > 1 {
+                let reason = format!("what {reference:?} means depends on who refers to it; use `$ref`");
+                return refuse(self, reason);
+            }
+            named.iter().find(|(_, _, own)| std::ptr::eq(*own, resource)).map(|(_, value, _)| *value)
         };
         match found {
             Some(value) if value.is_object() || value.is_boolean() => {
@@ -121,7 +139,7 @@ impl<'a> Document<'a> {
                 || Some(name) == beside.as_deref()
                 || (!uri.contains("://") && name.ends_with(&format!("/{uri}")))
         };
-        self.named.iter().find(|(name, _)| is_it(name)).map(|(_, value)| *value)
+        self.named.iter().find(|(name, _, _)| is_it(name)).map(|(_, value, _)| *value)
     }
 
     fn place(&mut self, value: &'a Value, path: impl FnOnce() -> String, resource: &'a Value) -> Id {
@@ -130,30 +148,34 @@ impl<'a> Document<'a> {
             return *id;
         }
         let id = self.places.len() as Id;
-        let has_own_base = value.get("$id").and_then(Value::as_str).is_some_and(|base| !base.starts_with('#'));
-        let resource = if has_own_base { value } else { resource };
+        let resource = self.resources.get(&address).copied().unwrap_or(resource);
         self.places.push(Place { value, path: path(), resource });
         self.by_address.insert(address, id);
         id
     }
 
     fn find_names(&mut self) {
-        let mut open = vec![self.root];
-        while let Some(value) = open.pop() {
+        let mut open = vec![(self.root, self.root)];
+        while let Some((value, above)) = open.pop() {
             if let Value::Object(entries) = value {
+                let has_own_base = value.get("$id").and_then(Value::as_str).is_some_and(|base| !base.starts_with('#'));
+                let resource = if has_own_base { value } else { above };
+                if !std::ptr::eq(resource, self.root) {
+                    self.resources.insert(std::ptr::from_ref(value) as usize, resource);
+                }
                 for keyword in ["$id", "id"] {
                     if let Some(name) = entries.get(keyword).and_then(Value::as_str) {
-                        self.named.push((name.to_string(), value));
+                        self.named.push((name.to_string(), value, resource));
                     }
                 }
                 for keyword in ["$anchor", "$dynamicAnchor"] {
                     if let Some(name) = entries.get(keyword).and_then(Value::as_str) {
-                        self.named.push((format!("#{name}"), value));
+                        self.named.push((format!("#{name}"), value, resource));
                     }
                 }
-                open.extend(entries.values());
+                open.extend(entries.values().map(|entry| (entry, resource)));
             } else if let Value::Array(items) = value {
-                open.extend(items);
+                open.extend(items.iter().map(|item| (item, above)));
             }
         }
     }

@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
                     }
                 }
                 for (pattern, schema) in map("patternProperties").into_iter().flatten() {
-                    if self.pattern(*id, "patternProperties", pattern)?.is_in(name) {
+                    if self.is_match(*id, "patternProperties", pattern, name)? {
                         is_named = true;
                         if index == 0 {
                             asked.push(Literal::holds(self.document.child(

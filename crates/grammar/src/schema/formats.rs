@@ -50,9 +50,15 @@ macro_rules! label {
     };
 }
 
+// At most 253 characters: four long labels, or more that are shorter.
 macro_rules! host {
     () => {
-        concat!("(?:", label!(), "\\.){0,3}[a-zA-Z](?:[a-zA-Z0-9]|-[a-zA-Z0-9]){0,30}")
+        concat!(
+            "(?:(?:",
+            label!(),
+            "\\.){0,3}|(?:[a-zA-Z0-9](?:[a-zA-Z0-9]|-[a-zA-Z0-9]){0,8}\\.){4,8})",
+            "[a-zA-Z](?:[a-zA-Z0-9]|-[a-zA-Z0-9]){0,30}"
+        )
     };
 }
 
@@ -74,9 +80,16 @@ macro_rules! ipv6 {
     };
 }
 
+macro_rules! atom {
+    () => {
+        "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]"
+    };
+}
+
+// At most 64 characters: two long parts, or more that are shorter.
 macro_rules! local {
     () => {
-        "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]{1,30}(?:\\.[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]{1,30})?"
+        concat!("(?:", atom!(), "{1,30}(?:\\.", atom!(), "{1,30})?|", atom!(), "{1,12}(?:\\.", atom!(), "{1,12}){2,4})")
     };
 }
 

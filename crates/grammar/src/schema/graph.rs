@@ -218,10 +218,7 @@ impl<'a> Graph<'a> {
                     texts::number(&numbers).map_err(|reason| self.reader.unenforceable(id, "multipleOf", &reason))?;
                 Ok(regex.map(Shape::Text))
             }
-            Form::String(strings) => {
-                let content = texts::content(&strings, self.reader.limits)?;
-                Ok(content.map(|content| Shape::Text(texts::quoted(content))))
-            }
+            Form::String(strings) => Ok(texts::string(&strings, self.reader.limits)?.map(Shape::Text)),
             Form::Array(arrays) => self.array(&arrays),
             Form::Object(objects) => Ok(objects::fields(self, &objects)?.map(Shape::Object)),
         }

@@ -12,7 +12,10 @@ impl<'a> Reader<'a> {
     /// Some keyword of a schema fails.
     pub(super) fn any_fails(&mut self, states: Vec<State<'a>>, id: Id, keywords: &'a Map<String, Value>) -> States<'a> {
         let mut joined = Vec::new();
-        for (keyword, value) in keywords {
+        // Older drafts pass over what stands beside a reference, so only the reference can be relied on to fail.
+        let is_reference = keywords.contains_key("$ref");
+        self.narrowings += usize::from(is_reference);
+        for (keyword, value) in keywords.iter().filter(|(keyword, _)| !is_reference || *keyword == "$ref") {
             self.step(1)?;
             let failing = match keyword.as_str() {
                 "type" | "enum" | "const" | "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum"

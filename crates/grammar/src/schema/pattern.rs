@@ -11,15 +11,22 @@ use regex_automata::meta::Regex;
 pub(super) struct Pattern {
     /// What surely matches.
     surely: String,
+    /// The same, for contents that are quoted.
+    quotable: String,
     /// What may match under one engine or another.
     maybe: String,
     search: Regex,
+    /// What it looks ahead for at its beginning, and whether that must not be there.
+    ahead: Vec<(Pattern, bool)>,
 }
 
 /// How the classes are read on which engines differ.
 #[derive(Clone, Copy, PartialEq)]
 enum Reading {
     Surely,
+    /// As surely, and no class holds all control characters: where one does, the library quotes `"` and `\\` whether they are in it or
+    /// not.
+    Quotable,
     Maybe,
 }
 
@@ -29,7 +36,10 @@ const SEARCH_BYTES_MAX: usize = 4 << 20;
 impl Pattern {
     /// Reads a pattern; what is not regular or not valid is named.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
-        let (surely, maybe) = (translated(pattern, Reading::Surely)?, translated(pattern, Reading::Maybe)?);
+        let (ahead, pattern) = looks_ahead(pattern)?;
+        let pattern = pattern.as_str();
+        let read = |reading| translated(pattern, reading);
+        let (surely, quotable, maybe) = (read(Reading::Surely)?, read(Reading::Quotable)?, read(Reading::Maybe)?);
         let configuration = Regex::config().nfa_size_limit(Some(SEARCH_BYTES_MAX));
         let search = Regex::builder().configure(configuration).build(&surely);
         let search = search.map_err(|_| {
@@ -38,27 +48,89 @@ impl Pattern {
                 pattern.chars().take(60).collect::<String>()
             )
         })?;
-        Ok(Self { surely, maybe, search })
+        Ok(Self { surely, quotable, maybe, search, ahead })
     }
 
     /// Whether it matches somewhere in a text.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        self.search.is_match(text)
+        let is_so = |(pattern, negated): &(Self, bool)| {
+            if *negated { !pattern.is_in(text) && (pattern.is_exact() || is_plain(text)) } else { pattern.is_in(text) }
+        };
+        self.search.is_match(text) && self.ahead.iter().all(is_so)
     }
 
     /// Whether all engines agree on it.
     pub(super) fn is_exact(&self) -> bool {
-        self.surely == self.maybe
+        self.surely == self.maybe && self.ahead.iter().all(|(pattern, _)| pattern.is_exact())
     }
 
-    /// Texts that it matches, or that it does not match.
+    /// Texts that it matches, or that it does not match, to be quoted.
     pub(super) fn regex(&self, negated: bool) -> RegexAst {
         if negated {
-            RegexAst::Not(Box::new(RegexAst::SearchRegex(self.maybe.clone())))
-        } else {
-            RegexAst::SearchRegex(self.surely.clone())
+            return RegexAst::Not(Box::new(self.wide()));
+        }
+        let own = RegexAst::SearchRegex(self.quotable.clone());
+        let ahead = self.ahead.iter().map(|(pattern, negated)| pattern.regex(*negated));
+        if self.ahead.is_empty() { own } else { RegexAst::And(std::iter::once(own).chain(ahead).collect()) }
+    }
+
+    /// Texts that it may match.
+    fn wide(&self) -> RegexAst {
+        let own = RegexAst::SearchRegex(self.maybe.clone());
+        let ahead = self.ahead.iter().map(|(pattern, negated)| match negated {
+            true => RegexAst::Not(Box::new(pattern.regex(false))),
+            false => pattern.wide(),
+        });
+        if self.ahead.is_empty() { own } else { RegexAst::And(std::iter::once(own).chain(ahead).collect()) }
+    }
+}
+
+/// Whether all engines take a text for the same sorts of characters.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+/// Takes what a pattern looks ahead for at its beginning out of it: `^(?!a)b` is `^b` and not `^a`. With alternatives it is left alone.
+fn looks_ahead(pattern: &str) -> Result<(Vec<(Pattern, bool)>, String), String> {
+    let mut ahead = Vec::new();
+    let Some(mut rest) = pattern.strip_prefix('^') else { return Ok((ahead, pattern.to_string())) };
+    while rest.starts_with("(?!") || rest.starts_with("(?=") {
+        let Some((end, _)) = group(&rest[3..]) else { break };
+        let inner = Pattern::new(&format!("^(?:{})", &rest[3..3 + end]))?;
+        ahead.push((inner, rest.starts_with("(?!")));
+        rest = &rest[3 + end + 1..];
+    }
+    let is_quantified = rest.starts_with(['*', '+', '?', '{']);
+    if ahead.is_empty()
+        || is_quantified
+        || group(rest).is_some()
+        || group(&format!("{rest})")).is_none_or(|(_, has)| has)
+    {
+        return Ok((Vec::new(), pattern.to_string()));
+    }
+    Ok((ahead, format!("^{rest}")))
+}
+
+/// Where the group ends that a text is inside of, and whether it has alternatives.
+fn group(text: &str) -> Option<(usize, bool)> {
+    let (mut depth, mut in_class, mut has_alternatives) = (0_usize, false, false);
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' => {
+                characters.next();
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ if in_class => {}
+            '(' => depth += 1,
+            ')' if depth == 0 => return Some((at, has_alternatives)),
+            ')' => depth -= 1,
+            '|' => has_alternatives |= depth == 0,
+            _ => {}
         }
     }
+    None
 }
 
 fn translated(pattern: &str, reading: Reading) -> Result<String, String> {
@@ -68,9 +140,14 @@ fn translated(pattern: &str, reading: Reading) -> Result<String, String> {
     while at < characters.len() {
         match characters[at] {
             '\\' => at += escape(&characters[at..], None, reading, &mut output)?,
+            '[' if reading == Reading::Quotable => {
+                output.push('[');
+                at += class(&characters[at..], reading, &mut output)?;
+                output.push_str(r"&&[^\x00]]");
+            }
             '[' => at += class(&characters[at..], reading, &mut output)?,
             '.' => {
-                output.push_str(if reading == Reading::Surely { r"[^\n\r\u{2028}\u{2029}]" } else { r"[^\n]" });
+                output.push_str(if reading == Reading::Maybe { r"[^\n]" } else { r"[^\n\r\u{2028}\u{2029}]" });
                 at += 1;
             }
             '(' if characters.get(at + 1) == Some(&'?') => {
@@ -136,7 +213,7 @@ fn output_is_in_count(output: &str) -> bool {
 fn escape(characters: &[char], in_class: Option<bool>, reading: Reading, output: &mut String) -> Result<usize, String> {
     let Some(letter) = characters.get(1) else { return Err("it ends with `\\`".to_string()) };
     // Inside a negated class more is less.
-    let narrow = (reading == Reading::Surely) != (in_class == Some(true));
+    let narrow = (reading != Reading::Maybe) != (in_class == Some(true));
     let bare = |set: &str| if in_class.is_some() { set.to_string() } else { format!("[{set}]") };
     match letter {
         'd' => output.push_str(&if narrow { bare("0-9") } else { r"\d".to_string() }),
@@ -209,7 +286,7 @@ fn class(characters: &[char], reading: Reading, output: &mut String) -> Result<u
     let mut at = if negated { 2 } else { 1 };
     match (characters.get(at), negated) {
         (Some(']'), true) => {
-            output.push_str(r"(?s:.)");
+            output.push_str(r"[\x00-\x{10FFFF}]");
             return Ok(3);
         }
         (Some(']'), false) => {
@@ -276,12 +353,14 @@ mod tests {
             (r"^[\]\\]]$", "\\]", "]"),
             (r"^[+-]$", "-", "a"),
             (r"^[\w-z]+$", "-", "!"),
+            (r"^(?!\.)(?!.*\.\.)(?=.*@)[a-z.@]+$", "a.b@c", "a..b@c"),
+            (r"^(?![)a])(?=(b|c))[a-c]$", "b", "a"),
             (r"^x}$", "x}", "x"),
         ] {
             let read = Pattern::new(pattern).unwrap();
             assert!(read.is_in(matching) && !read.is_in(other), "{pattern}");
         }
-        for refused in [r"^(?=a)b", r"(a)\1", r"\bword", "(", "[a", "\\", r"(?<!a)b"] {
+        for refused in [r"a(?=b)b", r"^(?!a)b|c", r"^(?!a)*b", r"(a)\1", r"\bword", "(", "[a", "\\", r"(?<!a)b"] {
             assert!(Pattern::new(refused).is_err(), "{refused}");
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::document::{ANYTHING, Document, Id};
 use super::graph::is_meaningful;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, is_plain};
 use super::state::{Conjunction, Group, Literal, State};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -330,6 +330,16 @@ impl<'a> Reader<'a> {
         self.narrowings += usize::from(!read.is_exact());
         self.patterns.insert(pattern.to_string(), Rc::clone(&read));
         Ok(read)
+    }
+
+    /// Whether a pattern surely matches somewhere in a text. In plain ASCII all engines agree.
+    pub(super) fn is_match(&mut self, id: Id, keyword: &str, pattern: &str, text: &str) -> Result<bool, Error> {
+        let narrowings = self.narrowings;
+        let pattern = self.pattern(id, keyword, pattern)?;
+        if is_plain(text) {
+            self.narrowings = narrowings;
+        }
+        Ok(pattern.is_in(text))
     }
 
     pub(super) fn is_relaxed(&self) -> bool {

@@ -9,12 +9,35 @@ use crate::limits::Limits;
 
 /// Digits that every reader of JSON keeps apart.
 const SAFE_DIGITS: usize = 15;
-/// Digits of whole numbers without bounds: they fit 64 bits.
+/// Digits of numbers that nothing is asked of: readers may round them, but identifiers are not cut short.
+const FREE_DIGITS: usize = 20;
+/// Digits of whole numbers without bounds: they fit 64 bits, as do those with one more that begin with at most 8.
 const WHOLE_DIGITS: usize = 18;
 /// Work on an automaton to see that it accepts something.
 const EMPTY_FUEL: u64 = 30_000;
 /// `\u` only for control characters: half a character can't be written.
 const ESCAPES: &str = "nrbtf\\\"u";
+
+/// Strings of characters in JSON in all their spellings: half a character is none.
+const CHARACTER: &str = concat!(
+    r#"(?:[^"\\\x00-\x1F]|\\(?:["\\/bfnrt]|u(?:[0-9A-CE-Fa-ce-f][0-9A-Fa-f]{3}|[Dd][0-7][0-9A-Fa-f]{2}"#,
+    r"|[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2})))",
+);
+
+/// A string in JSON; nothing where there is none. Where the content has a form, each character has the usual spelling only.
+pub(super) fn string(strings: &Strings, limits: &Limits) -> Result<Option<RegexAst>, Error> {
+    let is_free = strings.patterns.is_empty() && strings.formats.is_empty() && strings.except.is_empty();
+    let content = content(strings, limits)?;
+    if !is_free || content.is_none() {
+        return Ok(content.map(quoted));
+    }
+    let count = match strings.length_max.map(|max| max.min(limits.repetitions as u64)) {
+        None if strings.length_min == 0 => "*".to_string(),
+        None => format!("{{{},}}", strings.length_min),
+        Some(most) => format!("{{{},{most}}}", strings.length_min),
+    };
+    Ok(Some(RegexAst::Regex(format!("\"{CHARACTER}{count}\""))))
+}
 
 /// A string in JSON whose content an automaton accepts.
 pub(super) fn quoted(content: RegexAst) -> RegexAst {
@@ -100,8 +123,8 @@ pub(super) fn number(numbers: &Numbers) -> Result<Option<RegexAst>, String> {
         numbers.lower.is_none() && numbers.upper.is_none() && numbers.steps.is_empty() && numbers.except.is_empty();
     if is_free && !numbers.is_whole && !numbers.is_broken {
         let free = format!(
-            r"-?(?:0|[1-9][0-9]{{0,{last}}})(?:\.[0-9]{{1,{SAFE_DIGITS}}})?(?:[eE][+-]?[0-9]{{1,2}})?",
-            last = SAFE_DIGITS - 1
+            r"-?(?:0|[1-9][0-9]{{0,{last}}})(?:\.[0-9]{{1,{FREE_DIGITS}}})?(?:[eE][+-]?[0-9]{{1,2}})?",
+            last = FREE_DIGITS - 1
         );
         return Ok(Some(RegexAst::Regex(free)));
     }
@@ -134,7 +157,8 @@ fn side(numbers: &Numbers, negative: bool) -> Result<Option<RegexAst>, String> {
     let shape = if numbers.is_whole {
         let most = if numbers.steps.is_empty() { WHOLE_DIGITS } else { SAFE_DIGITS };
         let most = most.max(if numbers.steps.is_empty() { given.min(WHOLE_DIGITS + 1) } else { 0 }).max(least + 1);
-        format!("0|[1-9][0-9]{{0,{}}}", most - 1)
+        let longer = if most == WHOLE_DIGITS { format!("|[1-8][0-9]{{{WHOLE_DIGITS}}}") } else { String::new() };
+        format!("0|[1-9][0-9]{{0,{}}}{longer}", most - 1)
     } else {
         // A point and at least one digit behind it fit as well.
         format!("(?:0|[1-9][0-9]{{0,{}}})(?:\\.[0-9]{{1,{SAFE_DIGITS}}})?", SAFE_DIGITS.max(least + 1) - 1)

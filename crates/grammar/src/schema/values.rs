@@ -16,7 +16,7 @@ use crate::error::Error;
 const NESTING_MAX: usize = 150;
 
 impl<'a> Reader<'a> {
-    /// Whether a value fits.
+    /// Whether a value surely fits.
     pub(super) fn fits(&mut self, value: &Value, id: Id, depth: usize) -> Result<bool, Error> {
         self.step(1)?;
         if depth > NESTING_MAX {
@@ -38,10 +38,19 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Whether a value fits one keyword of a schema.
-    pub(super) fn keyword_holds(&mut self, value: &Value, id: Id, keyword: &str) -> Result<bool, Error> {
-        let Some(keywords) = self.document.keywords(id) else { return Ok(true) };
-        self.holds(value, id, keyword, keywords, 0)
+    /// Whether a value surely fits one keyword of a schema, or surely does not.
+    pub(super) fn keyword_holds(&mut self, value: &Value, id: Id, keyword: &str, negated: bool) -> Result<bool, Error> {
+        let Some(keywords) = self.document.keywords(id) else { return Ok(!negated) };
+        let narrowings = self.narrowings;
+        let holds = self.holds(value, id, keyword, keywords, 0)?;
+        Ok(if negated { !holds && narrowings == self.narrowings } else { holds })
+    }
+
+    /// Whether a value fits; nothing where that is not sure, because something was read as less than it may mean.
+    fn surely_fits(&mut self, value: &Value, id: Id, depth: usize) -> Result<Option<bool>, Error> {
+        let narrowings = self.narrowings;
+        let fits = self.fits(value, id, depth)?;
+        Ok((fits || narrowings == self.narrowings).then_some(fits))
     }
 
     fn holds(
@@ -69,21 +78,31 @@ impl<'a> Reader<'a> {
                 self.count_fitting(value, id, keyword, asked, depth)?.is_none_or(|(fitting, all)| fitting == all)
             }
             "anyOf" => self.count_fitting(value, id, keyword, asked, depth)?.is_none_or(|(fitting, _)| fitting > 0),
-            "oneOf" => self.count_fitting(value, id, keyword, asked, depth)?.is_none_or(|(fitting, _)| fitting == 1),
+            "oneOf" => {
+                let targets = self.list(id, keyword, asked)?;
+                let fitting = targets.into_iter().map(|target| self.surely_fits(value, target, depth + 1));
+                let fitting = fitting.collect::<Result<Vec<_>, _>>()?;
+                fitting.iter().filter(|fits| **fits != Some(false)).eq([&Some(true)])
+            }
             "not" => {
                 let target = self.document.child(id, asked, keyword, None);
-                !self.fits(value, target, depth + 1)?
+                self.surely_fits(value, target, depth + 1)? == Some(false)
             }
             "if" => {
                 let test = self.document.child(id, asked, keyword, None);
-                let next = if self.fits(value, test, depth + 1)? { "then" } else { "else" };
-                match keywords.get(next) {
-                    Some(asked) => {
+                let holds = self.surely_fits(value, test, depth + 1)?;
+                // Where it is not sure, both must hold.
+                for next in
+                    [Some("then").filter(|_| holds != Some(false)), Some("else").filter(|_| holds != Some(true))]
+                {
+                    if let Some((next, asked)) = next.and_then(|next| Some((next, keywords.get(next)?))) {
                         let target = self.document.child(id, asked, next, None);
-                        self.fits(value, target, depth + 1)?
+                        if !self.fits(value, target, depth + 1)? {
+                            return Ok(false);
+                        }
                     }
-                    None => true,
                 }
+                true
             }
             _ => match value {
                 Value::Number(number) => number_holds(number, keyword, asked, keywords),
@@ -116,7 +135,7 @@ impl<'a> Reader<'a> {
         Ok(match (keyword, asked) {
             ("minLength", asked) => asked.as_f64().is_none_or(|min| length() as f64 >= min),
             ("maxLength", asked) => asked.as_f64().is_none_or(|max| length() as f64 <= max),
-            ("pattern", Value::String(pattern)) => self.pattern(id, keyword, pattern)?.is_in(text),
+            ("pattern", Value::String(pattern)) => self.is_match(id, keyword, pattern, text)?,
             ("format", Value::String(format)) => {
                 self.narrowings += 1;
                 formats::holds(format, text)
@@ -149,13 +168,15 @@ impl<'a> Reader<'a> {
             }
             "contains" => {
                 let target = self.document.child(id, asked, keyword, None);
-                let mut fitting = 0;
+                let (mut fitting, mut maybe) = (0, 0);
                 for item in items {
-                    fitting += u64::from(self.fits(item, target, depth + 1)?);
+                    let fits = self.surely_fits(item, target, depth + 1)?;
+                    fitting += u64::from(fits == Some(true));
+                    maybe += u64::from(fits != Some(false));
                 }
                 let beside = |name: &str| keywords.get(name).and_then(Value::as_u64);
                 return Ok(fitting >= beside("minContains").unwrap_or(1)
-                    && beside("maxContains").is_none_or(|max| fitting <= max));
+                    && beside("maxContains").is_none_or(|max| maybe <= max));
             }
             "items" | "prefixItems" | "unevaluatedItems" => {}
             _ => return Ok(true),
@@ -225,7 +246,7 @@ impl<'a> Reader<'a> {
                 let groups = objects.groups.clone();
                 for (name, value) in entries {
                     for literal in self.property(&groups, name)? {
-                        if self.fits(value, literal.id, depth + 1)? == literal.negated {
+                        if self.surely_fits(value, literal.id, depth + 1)? != Some(!literal.negated) {
                             return Ok(false);
                         }
                     }

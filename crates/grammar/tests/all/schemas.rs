@@ -4,7 +4,7 @@ use super::{vocabulary, walks};
 use grammar::{Error, Grammar, Limits, Mode, Source, Tokens};
 use serde_json::{Value, json};
 
-fn compile(schema: &Value, mode: Mode) -> Result<Grammar, Error> {
+pub(super) fn compile(schema: &Value, mode: Mode) -> Result<Grammar, Error> {
     Tokens::new(&vocabulary(), Limits::default()).compile(&Source::JsonSchema { schema: schema.clone() }, mode)
 }
 
@@ -14,7 +14,7 @@ fn fits(grammar: &Grammar, text: &str) -> bool {
 }
 
 /// Texts that fit and texts that do not, and random ones that fit for another reader too.
-fn check(schema: Value, good: &[&str], bad: &[&str]) {
+pub(super) fn check(schema: Value, good: &[&str], bad: &[&str]) {
     let grammar = compile(&schema, Mode::Strict).unwrap_or_else(|error| panic!("{schema}: {error}"));
     let validator =
         jsonschema::options().should_validate_formats(true).build(&schema).expect("another reader takes the schema");
