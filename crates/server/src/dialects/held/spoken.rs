@@ -60,11 +60,20 @@ pub(super) const RESPONSES: Api = Api {
     ask: |server, body| {
         Box::pin(async move {
             let whole = server.post("/v1/responses", body).await;
-            let streamed = check_events(&server.events("/v1/responses", body).await);
+            let mut events = server.events("/v1/responses", body).await;
+            events.iter_mut().for_each(hide_form);
+            let streamed = check_events(&events);
             vec![heard_response(&whole), heard_response(&streamed)]
         })
     },
 };
+
+/// OpenAI's document has no forms but JSON.
+fn hide_form(event: &mut Value) {
+    if let Some(format) = event.pointer_mut("/response/text/format") {
+        *format = json!({ "type": "text" });
+    }
+}
 
 /// The forms that all APIs spell alike.
 fn form(form: &Form) -> Option<Value> {
