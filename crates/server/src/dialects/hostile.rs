@@ -22,9 +22,11 @@ use crate::{App, Parts, Settings, router};
 
 /// Tokens of an answer in a hostile form.
 const TOKENS_MAX: usize = 30;
+/// Schemas are told to the model, too.
+const CONTEXT_TOKENS: usize = 400_000;
 
 async fn server() -> Router {
-    let agent = Agent::noisy(&vocabulary(), 3, AgentSettings::default(), 16_384);
+    let agent = Agent::noisy(&vocabulary(), 3, AgentSettings::default(), CONTEXT_TOKENS);
     let store = Store::open("sqlite::memory:", store::Settings::default()).await.unwrap();
     let (models, settings) = (vec!["gpt-oss-20b".to_owned()], Settings::default());
     router(App::new(Parts { agent, store, models, settings, keys: None }))
@@ -174,6 +176,7 @@ fn they_are_answered_or_refused_and_others_are_answered_meanwhile() {
             shown.truncate(shown.floor_char_boundary(300));
             assert!(matches!(status, 200 | 400), "{name}: {status} {shown}");
             assert!(status == 200 || shown.contains("invalid_request_error"), "{name}: {shown}");
+            assert!(!shown.contains("context_length_exceeded"), "{name}: {shown}");
             refused += usize::from(status == 400);
             heard.push(told.load(Ordering::SeqCst));
         }
@@ -214,7 +217,7 @@ fn however_many_come_at_once_the_server_says_that_it_lives() {
         for index in 0..count {
             let (server, answered) = (server.clone(), Arc::clone(&answered));
             // No two are alike, so that each is compiled.
-            let schema = json!({ "enum": words(5_000 + index) });
+            let schema = json!({ "enum": words(2_000 + index) });
             let body = chat::asked(json!({ "guided_json": schema, "max_tokens": 1 })).to_string();
             answering.spawn(async move {
                 let (status, text) = post(server, "/v1/chat/completions", body).await;
