@@ -117,15 +117,15 @@ fn chat_body(case: &Case) -> Value {
         "temperature": case.temperature, "seed": case.seed, "max_completion_tokens": case.tokens_max,
         "reasoning_effort": if case.thinks { "low" } else { "none" },
     });
-    match &case.form {
+    match (&case.form, case.seed % 3) {
         // Three spellings of one thing.
-        Form::Schema(schema) if case.seed % 3 == 0 => body["structured_outputs"] = json!({ "json": schema }),
-        Form::Schema(schema) if case.seed % 3 == 1 => body["guided_json"] = json!(schema.to_string()),
-        Form::Schema(schema) => {
+        (Form::Schema(schema), 0) => body["structured_outputs"] = json!({ "json": schema }),
+        (Form::Schema(schema), 1) => body["guided_json"] = json!(schema.to_string()),
+        (Form::Schema(schema), _) => {
             let schema = json!({ "name": "answer", "schema": schema, "strict": true });
             body["response_format"] = json!({ "type": "json_schema", "json_schema": schema });
         }
-        other => body["response_format"] = form(other).unwrap_or(json!({ "type": "text" })),
+        (other, _) => body["response_format"] = form(other).unwrap_or(json!({ "type": "text" })),
     }
     if case.tools.is_empty() {
         return body;
