@@ -56,7 +56,7 @@ pub(crate) async fn accept(
     let history = history::load(app, caller, &create.source).await?;
     let Lowered { request, input } = turn_request(app, caller, create, &history).await?;
     // What the agent refuses is refused now, not when nobody looks.
-    app.agent().check(&request).map_err(|error| refused(create, error))?;
+    app.agent().check(&request).await.map_err(|error| refused(create, error))?;
     let mut projection = projection(app, caller, create, &id, unix_seconds());
     let events = projection.queue();
     let pending = Pending {

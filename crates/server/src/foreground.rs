@@ -58,7 +58,7 @@ impl Foreground {
         claim: Option<Claim>,
     ) -> Result<Self, ApiError> {
         let Lowered { request, input } = turn_request(app, caller, &create, earlier).await?;
-        let turn = app.agent().begin(request).map_err(|error| refused(&create, error))?;
+        let turn = app.agent().begin(request).await.map_err(|error| refused(&create, error))?;
         let projection = projection(app, caller, &create, &id, unix_seconds());
         let (app, caller) = (app.clone(), caller.clone());
         Ok(Self { app, caller, create, input, projection, turn, is_begun: false, failure: None, _claim: claim })

@@ -148,7 +148,30 @@ impl Metrics {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use agent::testing::vocabulary;
+    use agent::{Effort, Format, Item, Settings, TurnRequest};
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_forms_cost_and_save_is_in_the_figures() {
+        let agent = Agent::noisy(&vocabulary(), 1, Settings::default(), 4096);
+        let metrics = Metrics::new(agent.clone(), Life::default(), "tiny");
+        let properties = json!({ "a": { "const": "always the same text" }, "b": { "type": "boolean" } });
+        let schema = json!({ "type": "object", "properties": properties, "required": ["a", "b"] });
+        let format = Format::JsonSchema { name: "a".to_owned(), description: None, schema, strict: true };
+        let request = TurnRequest::new(vec![Item::User("hello".to_owned())]);
+        let turn = agent.begin(TurnRequest { format, effort: Effort::None, ..request }).unwrap();
+        assert!(turn.count() > 0);
+        let text = metrics.text();
+        let told = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("glossa_engine_{name}_total ")));
+            line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse::<f64>().unwrap()
+        };
+        assert!(told("masks") >= 1.0 && told("mask_seconds") > 0.0 && told("forced_tokens") >= 3.0, "{text}");
+        assert!(told("late_masks") <= told("masks"));
+    }
 
     #[test]
     fn a_turn_is_in_the_figures_under_all_their_names() {

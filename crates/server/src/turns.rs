@@ -6,8 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use agent::{Agent, Ending, Outcome, RawEvent, RawOutcome, RawRequest, TurnEvent, TurnRequest, Usage};
+use agent::{
+    Agent, CustomFormat, Ending, Format, Outcome, RawEvent, RawOutcome, RawRequest, ToolKind, TurnEvent, TurnRequest,
+    Usage,
+};
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::front::record::{CURRENT, Record};
 use crate::metrics::Metrics;
@@ -19,6 +23,9 @@ pub(crate) struct WatchedAgent {
     metrics: Arc<Metrics>,
     /// Whether what is asked and answered may stand in the log.
     logs_texts: bool,
+    /// Places for turns whose forms are compiled. A hostile form takes a second of a core, and there may be thousands: they wait here
+    /// as tasks, rather than all at once on threads that the model and everybody else need.
+    compiling: Arc<Semaphore>,
 }
 
 /// A turn that is noted; see [`agent::Turn`].
@@ -65,16 +72,17 @@ struct Notes {
 
 impl WatchedAgent {
     pub(crate) fn new(agent: Agent, metrics: Arc<Metrics>, logs_texts: bool) -> Self {
-        Self { agent, metrics, logs_texts }
+        Self { agent, metrics, logs_texts, compiling: Arc::new(Semaphore::new(compiling_max())) }
     }
 
-    /// Begins a turn; see [`Agent::begin`].
-    pub(crate) fn begin(&self, request: TurnRequest) -> Result<Turn, agent::Error> {
+    /// Begins a turn; see [`Agent::begin`]. Where it has forms it waits until there is a place to compile them.
+    pub(crate) async fn begin(&self, request: TurnRequest) -> Result<Turn, agent::Error> {
         let notes = self.notes();
         if self.logs_texts {
             let TurnRequest { instructions, history, .. } = &request;
             tracing::info!(request = notes.id(), ?instructions, ?history, "a turn was asked for");
         }
+        let _place = self.place(&request).await;
         Ok(Turn { turn: long(|| self.agent.begin(request))?, notes })
     }
 
@@ -83,8 +91,9 @@ impl WatchedAgent {
         long(|| self.agent.count(request))
     }
 
-    /// Refuses what [`Self::begin`] would refuse, without beginning it.
-    pub(crate) fn check(&self, request: &TurnRequest) -> Result<(), agent::Error> {
+    /// Refuses what [`Self::begin`] would refuse, without beginning it, and waits as that does.
+    pub(crate) async fn check(&self, request: &TurnRequest) -> Result<(), agent::Error> {
+        let _place = self.place(request).await;
         long(|| self.agent.check(request).and_then(|()| self.agent.count(request))).map(drop)
     }
 
@@ -92,6 +101,15 @@ impl WatchedAgent {
     pub(crate) fn complete(&self, request: RawRequest) -> Result<Raw, agent::Error> {
         let notes = self.notes();
         Ok(Raw { raw: self.agent.complete(request)?, notes, tokens: 0 })
+    }
+
+    /// A place to compile the forms of this request; nothing where it has none.
+    async fn place(&self, request: &TurnRequest) -> Option<SemaphorePermit<'_>> {
+        let is_free = |kind: &ToolKind| matches!(kind, ToolKind::Custom(CustomFormat::Text));
+        if request.format == Format::Text && request.tools.iter().all(|tool| is_free(&tool.kind)) {
+            return None;
+        }
+        Some(self.compiling.acquire().await.expect("nobody closes it"))
     }
 
     fn notes(&self) -> Notes {
@@ -102,6 +120,11 @@ impl WatchedAgent {
         let (metrics, record) = (Arc::clone(&self.metrics), CURRENT.try_with(Arc::clone).ok());
         Notes { metrics, record, times: Some(times), logs_texts: self.logs_texts }
     }
+}
+
+/// Turns whose forms are compiled at the same time: half of the machine's threads, so that the model keeps the rest.
+pub(crate) fn compiling_max() -> usize {
+    std::thread::available_parallelism().map_or(1, |threads| (threads.get() / 2).max(1))
 }
 
 /// Does what takes seconds if a client wants it to, as to cut tens of megabytes into tokens: the other tasks of this thread go elsewhere
@@ -241,20 +264,41 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::pin::pin;
     use std::sync::mpsc::channel;
+    use std::task::{Context, Waker};
     use std::time::Duration;
 
-    use agent::{Agent, Item, TurnEvent, TurnRequest};
+    use agent::{Agent, Format, Item, TurnEvent, TurnRequest};
 
     use super::long;
     use crate::app::App;
     use crate::settings::Settings;
 
+    fn hello() -> TurnRequest {
+        TurnRequest::new(vec![Item::User("hello".to_owned())])
+    }
+
+    #[tokio::test]
+    async fn forms_wait_for_a_place_and_nothing_else_does() {
+        let app = App::over(Agent::scripted(""), Settings::default(), None).await;
+        let agent = app.agent();
+        let taken = agent.compiling.acquire_many(agent.compiling.available_permits() as u32).await.unwrap();
+        assert!(agent.begin(hello()).await.is_ok());
+        let held = TurnRequest { format: Format::JsonObject, ..hello() };
+        let mut begun = pin!(agent.begin(held.clone()));
+        let mut checked = pin!(agent.check(&held));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(begun.as_mut().poll(&mut context).is_pending() && checked.as_mut().poll(&mut context).is_pending());
+        drop(taken);
+        assert!(begun.await.is_ok() && checked.await.is_ok());
+    }
+
     #[tokio::test]
     async fn a_turn_that_nobody_waits_for_any_more_still_counts() {
         let agent = Agent::scripted("<|channel|>final<|message|>one two three four<|return|>");
         let app = App::over(agent, Settings::default(), None).await;
-        let mut turn = app.agent().begin(TurnRequest::new(vec![Item::User("hello".to_owned())])).unwrap();
+        let mut turn = app.agent().begin(hello()).await.unwrap();
         while !matches!(poll_fn(|context| turn.poll_next(context)).await.unwrap(), TurnEvent::Delta { .. }) {}
         drop(turn);
         let text = app.metrics().text();

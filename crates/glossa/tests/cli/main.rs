@@ -4,6 +4,7 @@
 
 mod bench;
 mod broken;
+mod held;
 mod load;
 mod logits;
 mod run;

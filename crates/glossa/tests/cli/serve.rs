@@ -6,14 +6,18 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// A server that was started, killed at the end if it still runs.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     out: BufReader<ChildStdout>,
     address: String,
 }
 
 fn command(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_glossa"));
+    command_of(env!("CARGO_BIN_EXE_glossa"), home, arguments)
+}
+
+fn command_of(program: &str, home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     // Nothing of this machine's settings.
     command.args(arguments).env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin");
     command
@@ -29,14 +33,24 @@ fn said(output: &Output) -> String {
 
 impl Server {
     fn start(home: &Path, arguments: &[&str]) -> Self {
+        Self::start_program(env!("CARGO_BIN_EXE_glossa"), home, arguments)
+    }
+
+    /// The same with a program that was built elsewhere.
+    pub(crate) fn start_program(program: &str, home: &Path, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--port", "0", "--log", "error"], arguments].concat();
-        let mut command = command(home, &arguments);
+        let mut command = command_of(program, home, &arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line:?}")).to_owned();
         Self { child, out, address }
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     fn ask(&self, head: &str) -> String {

@@ -100,7 +100,7 @@ async fn begin(app: &App, caller: &Caller, stored: &Stored) -> Result<(Projectio
     request.date.clone_from(&pending.date);
     let created_at = stored.response["created_at"].as_i64().unwrap_or_default();
     let projection = projection(app, caller, &create, stored.id(), created_at);
-    let turn = app.agent().begin(request).map_err(|error| refused(&create, error))?;
+    let turn = app.agent().begin(request).await.map_err(|error| refused(&create, error))?;
     Ok((projection, turn))
 }
 

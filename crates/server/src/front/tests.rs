@@ -56,7 +56,7 @@ fn router(app: &App, gate: Arc<Notify>) -> Router {
 
 async fn turn(State(app): State<App>) -> Result<String, ApiError> {
     let item = agent::Item::User("hello".into());
-    let mut turn = app.agent().begin(agent::TurnRequest::new(vec![item]))?;
+    let mut turn = app.agent().begin(agent::TurnRequest::new(vec![item])).await?;
     let mut events = 0;
     while std::future::poll_fn(|context| turn.poll_next(context)).await.is_some() {
         events += 1;

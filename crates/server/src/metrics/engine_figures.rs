@@ -5,7 +5,7 @@ use std::fmt;
 use agent::Agent;
 use engine::{CacheStats, Stats};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -94,6 +94,16 @@ fn engine_figures(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Re
     counter(encoder, "glossa_engine_accepted_tokens", "Of those, how many came", stats.accepted_tokens)?;
     counter(encoder, "glossa_engine_preempted_jobs", "Jobs set back for want of memory", stats.preempted)?;
     counter(encoder, "glossa_engine_guarded_jobs", "Jobs whose thoughts a guard ended", stats.guarded)?;
+    counter(
+        encoder,
+        "glossa_engine_masks",
+        "Masks of what may come next, by the form that was asked for",
+        stats.masks,
+    )?;
+    counter(encoder, "glossa_engine_mask_seconds", "Time that masks took, beside the model", stats.mask_seconds)?;
+    counter(encoder, "glossa_engine_late_masks", "Masks that a step did not wait for", stats.late_masks)?;
+    let forced = "Tokens that had no alternative, so that the model was not asked";
+    counter(encoder, "glossa_engine_forced_tokens", forced, stats.forced_tokens)?;
     let engine::Ends { stop, length, context, memory, deadline, cancelled } = stats.ends;
     let ends = [
         ("stop", stop),
@@ -133,7 +143,7 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64
     ConstGauge::new(value).encode(metric)
 }
 
-fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: impl EncodeCounterValue) -> fmt::Result {
     let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     ConstCounter::new(value).encode(metric)
 }

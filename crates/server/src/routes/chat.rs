@@ -30,12 +30,13 @@ async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody
     check_model(&app, Some(&request.model))?;
     let turn = lower::chat::turn_request(&app, &caller, &request).await?;
     let (base, chance) = (app.sampling(), random());
-    let begin = |choice| {
+    let mut turns = Vec::new();
+    for choice in 0..request.choices {
         let sampling = request.decoding.sampling(&base, chance, choice);
-        app.agent().begin(agent::TurnRequest { sampling, ..turn.clone() })
-    };
-    let turns = (0..request.choices).map(begin).collect::<Result<Vec<_>, _>>();
-    let turns = Together::new(turns.map_err(|error| lower::chat::refused(&request, error))?);
+        let turn = app.agent().begin(agent::TurnRequest { sampling, ..turn.clone() }).await;
+        turns.push(turn.map_err(|error| lower::chat::refused(&request, error))?);
+    }
+    let turns = Together::new(turns);
     let projection = ChatProjection::new(head(&app, &request), request.choices);
     let streamed = request.stream.is_some();
     let answer = Answer { app: app.clone(), caller, stored: request.store.then_some(request.raw_messages), projection };

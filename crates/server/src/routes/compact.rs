@@ -44,7 +44,7 @@ async fn compact(State(app): State<App>, caller: Caller, JsonBody(body): JsonBod
     let create = read(&body)?;
     let earlier = history::load(&app, &caller, &create.source).await?;
     let Lowered { request, input } = turn_request(&app, &caller, &create, &earlier).await?;
-    let turn = app.agent().begin(note_request(request))?;
+    let turn = app.agent().begin(note_request(request)).await?;
     let (note, usage) = listen(turn).await;
     let whole = compaction::expand(&app, &caller, earlier.into_iter().chain(input).collect())?;
     let item = compaction::item(&app, &caller, &compaction::shorten(&app, &whole, &note));

@@ -29,7 +29,7 @@ async fn create(State(app): State<App>, caller: Caller, JsonBody(body): JsonBody
     check_model(&app, Some(&request.model))?;
     let sampling = request.decoding.sampling(&app.sampling(), random(), 0);
     let turn = lower::messages::turn_request(&app, &caller, &request).await?;
-    let turn = app.agent().begin(agent::TurnRequest { sampling, ..turn });
+    let turn = app.agent().begin(agent::TurnRequest { sampling, ..turn }).await;
     let turn = turn.map_err(|error| lower::messages::refused(&request, error))?;
     let sealing = (app.clone(), caller.clone());
     let head = MessageHead {

@@ -86,6 +86,25 @@ async fn good_lines_are_answered_and_bad_ones_told() {
 }
 
 #[tokio::test]
+async fn a_line_whose_form_cannot_be_enforced_is_refused_by_its_path() {
+    let agent = Agent::noisy(&agent::testing::vocabulary(), 1, AgentSettings::default(), 4096);
+    let api = Api::new(agent.clone(), Settings::default()).await;
+    let properties = json!({ "a": { "type": "string", "pattern": "(?=a)b" } });
+    let schema = json!({ "name": "x", "schema": { "type": "object", "properties": properties }, "strict": true });
+    let mut body = chat("tiny");
+    body["response_format"] = json!({ "type": "json_schema", "json_schema": schema });
+    let id = begin(&api, &[line("a", &body)]).await;
+    let batch = until(&api, &id, |batch| batch["status"] == "completed").await;
+    assert_eq!(batch["request_counts"], json!({ "total": 1, "completed": 0, "failed": 1 }));
+    let response = &lines_of(&api, &batch["error_file_id"]).await[0]["response"];
+    let error = &response["body"]["error"];
+    let param = "response_format.json_schema.schema.properties.a.pattern";
+    assert_eq!((&response["status_code"], &error["param"]), (&json!(400), &json!(param)));
+    assert_eq!(error["code"], "invalid_json_schema");
+    assert_eq!(agent.engine().stats().submitted, 0, "nothing is computed");
+}
+
+#[tokio::test]
 async fn a_file_with_a_wrong_line_is_not_begun() {
     let api = Api::new(agent(), Settings::default()).await;
     let stream = json!({ "model": "tiny", "messages": [], "stream": true });
