@@ -52,8 +52,8 @@ impl Default for Limits {
             mask_items: 800_000,
             row_items: 12_000,
             lexer_states: 100_000,
-            grammars_kept: 256,
-            masks_kept: 64,
+            grammars_kept: 128,
+            masks_kept: 16,
         }
     }
 }
