@@ -35,6 +35,8 @@ struct Split {
     accepted: usize,
     refused: usize,
     too_long: usize,
+    /// Answers that were begun and came to a limit of the grammar's engine.
+    given_up: usize,
     completed: usize,
     cut: usize,
     /// Answers to schemas that the other reader does not take.
@@ -85,6 +87,10 @@ impl Split {
     fn add(&mut self, name: &str, schema: &Value, status: u16, answer: &Value) {
         if status == 400 {
             let error = &answer["error"];
+            if error["message"].as_str().is_some_and(|message| message.starts_with("the output cannot be held")) {
+                self.given_up += 1;
+                return;
+            }
             assert!(error["param"].as_str().is_some_and(|param| !param.is_empty()), "{name}: {answer}");
             let is_too_long = error["code"] == "context_length_exceeded";
             *(if is_too_long { &mut self.too_long } else { &mut self.refused }) += 1;
@@ -134,16 +140,19 @@ fn what_is_called_complete_fits_the_schemas_of_a_public_suite() {
         }
     });
     let splits = splits.into_inner().unwrap();
-    let (mut accepted, mut completed) = (0, 0);
+    let (mut accepted, mut completed, mut lost) = (0, 0, 0);
     for (name, split) in &splits {
-        let Split { accepted: taken, refused, too_long, completed: ended, cut, unread, invalid } = split;
+        let Split { accepted: taken, refused, too_long, given_up, completed: ended, cut, unread, invalid } = split;
         println!(
-            "{name}: {taken} accepted, {refused} refused, {too_long} too long; {ended} complete ({unread} unread), {cut} cut, {} invalid",
+            "{name}: {taken} accepted, {refused} refused, {too_long} too long, {given_up} given up; {ended} complete ({unread} unread), {cut} cut, {} invalid",
             invalid.len()
         );
-        (accepted, completed) = (accepted + taken, completed + ended);
+        (accepted, completed, lost) = (accepted + taken, completed + ended, lost + given_up);
     }
     let invalid: Vec<&String> = splits.values().flat_map(|split| &split.invalid).collect();
     assert!(invalid.is_empty(), "{invalid:#?}");
-    assert!(accepted > schemas.len() / 2 && completed > schemas.len() / 8, "{splits:#?}");
+    assert!(
+        accepted > schemas.len() / 2 && completed > schemas.len() / 8 && lost <= schemas.len() / 100,
+        "{splits:#?}"
+    );
 }
