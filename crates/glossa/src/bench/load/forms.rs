@@ -119,7 +119,7 @@ pub(super) fn run(target: &mut dyn Target, load: &LoadArguments, prompts: &mut P
         let mut speeds = [Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..load.copy_runs {
             for (way, speeds) in [Way::Free, Way::Held, Way::Jumping].into_iter().zip(&mut speeds) {
-                speeds.push(task.tell(target, &prompt, way, &form)?);
+                speeds.push(task.tell(target, &prompt, way, &*form)?);
             }
         }
         let per_mask = before.zip(masks(target)).and_then(|(before, after)| {
@@ -150,12 +150,12 @@ pub(super) fn run(target: &mut dyn Target, load: &LoadArguments, prompts: &mut P
 
 impl Task {
     /// Has the answer said; tokens per second from the first to the last, NaN where it was not what was dictated.
-    fn tell(&self, target: &dyn Target, prompt: &[u32], way: Way, form: &Box<dyn Constraint>) -> Result<f64, Error> {
+    fn tell(&self, target: &dyn Target, prompt: &[u32], way: Way, form: &dyn Constraint) -> Result<f64, Error> {
         let text = [prompt, &self.answer].concat();
         let form: Option<Box<dyn Constraint>> = match way {
             Way::Free => None,
-            Way::Held => Some(Box::new(Patient(form.clone()))),
-            Way::Jumping => Some(form.clone()),
+            Way::Held => Some(Box::new(Patient(form.boxed_clone()))),
+            Way::Jumping => Some(form.boxed_clone()),
         };
         if !target.dictate(Some(Dictate { text, drafts: false, form })) {
             return Ok(f64::NAN);
