@@ -18,7 +18,7 @@ fn faults() -> [(Value, &'static str); 4] {
             json!({ "type": "array", "items": { "type": "string" }, "minItems": 300, "uniqueItems": true }),
             "uniqueItems",
         ),
-        (json!({ "type": "string", "pattern": "^(?=a).*b$" }), "pattern"),
+        (json!({ "type": "string", "pattern": "^a.*(?=b).+$" }), "pattern"),
         (json!({ "$ref": "https://example.com/tags.json" }), "$ref"),
         (json!({ "type": "integer", "minimum": 5, "maximum": 3 }), ""),
     ]
