@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use engine::{Constraint, ConstraintError, Mask};
-use grammar::Matcher;
+use grammar::{Grammar, Matcher, Mode};
 use harmony::{Event, Parser};
 
 use crate::error::Error;
@@ -64,15 +64,22 @@ impl Rules {
         let rules = Self { frame: Arc::clone(frame), policy: policy.clone(), forms };
         // What every turn begins with, and what follows its last thought, are made now rather than between two tokens.
         for progress in [Progress::default(), Progress { thoughts: usize::MAX, ..Progress::default() }] {
-            rules.header(&progress).map_err(|reason| Error::Engine(engine::Error::Constraint { reason }))?;
+            rules.headers(&progress).map_err(|ConstraintError { reason }| engine::Error::Constraint { reason })?;
         }
         Ok(rules)
     }
 
-    fn header(&self, progress: &Progress) -> Result<Place, String> {
+    /// The grammar of the headers that may come now.
+    fn headers(&self, progress: &Progress) -> Result<Grammar, ConstraintError> {
         let source = header::source(&self.policy, progress, self.forms.answer_is_json());
-        let grammar = self.frame.tokens().compile(&source, grammar::Mode::Strict);
-        let matcher = grammar.map_err(|error| format!("the headers of messages cannot be held: {error}"))?.matcher();
+        self.frame
+            .tokens()
+            .compile(&source, Mode::Strict)
+            .map_err(|error| ConstraintError { reason: format!("the headers of messages cannot be held: {error}") })
+    }
+
+    fn header(&self, progress: &Progress) -> Result<Place, ConstraintError> {
+        let matcher = self.headers(progress)?.matcher();
         Ok(Place::Header { matcher, parser: Box::new(self.frame.parser()) })
     }
 
@@ -90,7 +97,7 @@ impl TurnConstraint {
     /// # Errors
     /// When those tokens are against the rules.
     pub(crate) fn new(rules: &Arc<Rules>, progress: Progress, written: &[u32]) -> Result<Self, ConstraintError> {
-        let place = rules.header(&progress).map_err(|reason| ConstraintError { reason })?;
+        let place = rules.header(&progress)?;
         let mut constraint = Self { rules: Arc::clone(rules), progress, place };
         written.iter().try_for_each(|&id| constraint.push(id))?;
         Ok(constraint)
@@ -155,7 +162,7 @@ impl Constraint for TurnConstraint {
                 }
                 *come += 1;
                 if *come == frame.opening().len() {
-                    self.place = rules.header(&self.progress).map_err(|reason| ConstraintError { reason })?;
+                    self.place = rules.header(&self.progress)?;
                 }
             }
             Place::Header { matcher, parser } => {

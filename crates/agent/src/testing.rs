@@ -1,5 +1,7 @@
 //! An agent over a model that says what a test wants to hear, in milliseconds. It must not be part of a program.
 
+mod dice;
+
 use std::sync::{Arc, LazyLock};
 
 use engine::{Engine, Limits};
@@ -7,6 +9,7 @@ use harmony::Vocabulary;
 use model::{ModelConfig, Scripted};
 
 use crate::agent::{Agent, Settings};
+pub use dice::Dice;
 
 /// Tokens of the context that a scripted agent has unless a test wants another.
 pub const CONTEXT_TOKENS: usize = 16_384;

@@ -1,6 +1,7 @@
 //! Turns of a model with random weights: whatever it draws, messages are well-formed, calls go to tools that may be called, and texts
 //! have the forms that were asked for.
 
+use agent::testing::Dice;
 use agent::{
     Agent, CustomFormat, Effort, Ending, Format, Item, Part, Phase, Settings, TextGrammar, Tool, ToolChoice, ToolKind,
     ToolName, TurnRequest,
@@ -8,47 +9,6 @@ use agent::{
 use serde_json::{Value, json};
 
 use crate::stream::{Heard, listen};
-
-/// Numbers that look random (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((bits ^ (bits >> 31)) % bound as u64) as usize
-    }
-
-    fn chance(&mut self, one_in: usize) -> bool {
-        self.below(one_in) == 0
-    }
-}
-
-/// A schema of a few keywords, which has an end.
-fn schema(dice: &mut Dice, depth: usize) -> Value {
-    match dice.below(if depth == 0 { 6 } else { 9 }) {
-        0 => json!({"type": "boolean"}),
-        1 => json!({"type": "integer", "minimum": -20, "maximum": 300}),
-        2 => json!({"type": "string", "maxLength": 12}),
-        3 => json!({"enum": ["red", "green", 3, null, {"a": [1]}]}),
-        4 => json!({"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 10}),
-        5 => json!({"type": "string", "pattern": "^[a-c]{2,5}(-[0-9]+)?$", "maxLength": 9}),
-        6 => json!({"type": "array", "items": schema(dice, depth - 1), "minItems": 1, "maxItems": 3}),
-        7 => json!({"anyOf": [schema(dice, depth - 1), {"type": "null"}]}),
-        _ => object(dice, depth - 1),
-    }
-}
-
-fn object(dice: &mut Dice, depth: usize) -> Value {
-    let names = ["id", "name", "the kind", "größe", "x"];
-    let count = dice.below(names.len());
-    let properties: serde_json::Map<String, Value> =
-        names[..count].iter().map(|&name| (name.to_owned(), schema(dice, depth))).collect();
-    let required: Vec<&str> = names[..count].iter().copied().filter(|_| !dice.chance(3)).collect();
-    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
-}
 
 fn tool(dice: &mut Dice, index: usize) -> Tool {
     let kind = match dice.below(8) {
@@ -58,7 +18,7 @@ fn tool(dice: &mut Dice, index: usize) -> Tool {
             "start: \"add \" NUMBER (\", \" NUMBER)*\nNUMBER: /[0-9]{1,3}/".into(),
         ))),
         3 => ToolKind::Function { parameters: None, strict: false },
-        _ => ToolKind::Function { parameters: Some(object(dice, 2)), strict: dice.chance(2) },
+        _ => ToolKind::Function { parameters: Some(dice.object(2)), strict: dice.chance(2) },
     };
     let name = ["get_weather", "get_weather_again", "a", "b-2", "Read"][index];
     Tool { name: ToolName::function(name), description: String::new(), kind }
@@ -80,7 +40,7 @@ fn request(dice: &mut Dice) -> TurnRequest {
     let format = match dice.below(6) {
         0 => Format::JsonObject,
         1 | 2 => {
-            let (name, schema) = ("answer".into(), schema(dice, 3));
+            let (name, schema) = ("answer".into(), dice.schema(3));
             Format::JsonSchema { name, description: None, schema, strict: dice.chance(2) }
         }
         3 => Format::Choice(vec!["yes".into(), "no".into(), "not yet".into()]),
@@ -194,7 +154,7 @@ fn a_model_of_random_weights_keeps_to_what_was_asked() {
     for chunk in 0..turns().div_ceil(100) {
         let agent = Agent::noisy(&vocabulary, chunk as u64, Settings::default(), 16_384);
         for turn in 0..100 {
-            let request = request(&mut Dice((chunk * 100 + turn) as u64));
+            let request = request(&mut Dice::new((chunk * 100 + turn) as u64));
             let mut turn = agent.begin(request.clone()).unwrap();
             let heard = listen(&mut turn);
             let text = || vocabulary.decode(&heard.tokens);

@@ -3,9 +3,9 @@
 
 mod spoken;
 
-use agent::testing::vocabulary;
+use agent::testing::{Dice, vocabulary};
 use agent::{Agent, Settings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::spoken::{Api as Spelling, CHAT, MESSAGES, RESPONSES};
 use super::support::Api;
@@ -84,82 +84,45 @@ const PATTERN: &str = "[a-z]{1,8}( [0-9]{1,3})?";
 const GRAMMAR: &str = "start: \"add \" NUMBER (\", \" NUMBER)*\nNUMBER: /[0-9]{1,3}/";
 const WORDS: [&str; 3] = ["yes", "no", "not yet"];
 
-/// Numbers that look random (splitmix64).
-struct Dice(u64);
+fn tool(dice: &mut Dice, index: usize, customs: bool) -> Tool {
+    let takes = match dice.below(if customs { 9 } else { 6 }) {
+        0 => Takes::Nothing,
+        6 => Takes::Text,
+        7 => Takes::Regex,
+        8 => Takes::Lark,
+        _ => Takes::Schema { schema: dice.object(2), strict: dice.below(2) == 0 },
+    };
+    Tool { name: ["get_weather", "get_weather_again", "a", "b-2"][index], takes }
+}
 
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((bits ^ (bits >> 31)) % bound as u64) as usize
-    }
-
-    /// A schema of a few keywords, which has an end.
-    fn schema(&mut self, depth: usize) -> Value {
-        match self.below(if depth == 0 { 6 } else { 9 }) {
-            0 => json!({ "type": "boolean" }),
-            1 => json!({ "type": "integer", "minimum": -20, "maximum": 300 }),
-            2 => json!({ "type": "string", "maxLength": 12 }),
-            3 => json!({ "enum": ["red", "green", 3, null, { "a": [1] }] }),
-            4 => json!({ "type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 10 }),
-            5 => json!({ "type": "string", "pattern": "^[a-c]{2,5}(-[0-9]+)?$", "maxLength": 9 }),
-            6 => json!({ "type": "array", "items": self.schema(depth - 1), "minItems": 1, "maxItems": 3 }),
-            7 => json!({ "anyOf": [self.schema(depth - 1), { "type": "null" }] }),
-            _ => self.object(depth - 1),
-        }
-    }
-
-    fn object(&mut self, depth: usize) -> Value {
-        let names = ["id", "name", "the kind", "größe", "x"];
-        let count = self.below(names.len());
-        let properties: Map<String, Value> =
-            names[..count].iter().map(|&name| (name.to_owned(), self.schema(depth))).collect();
-        let required: Vec<&str> = names[..count].iter().copied().filter(|_| self.below(3) > 0).collect();
-        json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
-    }
-
-    fn tool(&mut self, index: usize, customs: bool) -> Tool {
-        let takes = match self.below(if customs { 9 } else { 6 }) {
-            0 => Takes::Nothing,
-            6 => Takes::Text,
-            7 => Takes::Regex,
-            8 => Takes::Lark,
-            _ => Takes::Schema { schema: self.object(2), strict: self.below(2) == 0 },
-        };
-        Tool { name: ["get_weather", "get_weather_again", "a", "b-2"][index], takes }
-    }
-
-    fn case(&mut self, api: &Spelling) -> Case {
-        let count = self.below(5);
-        let tools: Vec<Tool> = (0..count).map(|index| self.tool(index, api.has_customs)).collect();
-        let choice = match self.below(if api.has_allowed { 6 } else { 4 }) {
-            _ if count == 0 => Choice::Auto,
-            0 => Choice::Auto,
-            1 => Choice::None,
-            2 => Choice::Required,
-            3 => Choice::Named(self.below(count)),
-            _ => Choice::Allowed { tool: self.below(count), required: self.below(2) == 0 },
-        };
-        let form = match self.below(10) {
-            0 => Form::Object,
-            1..4 => Form::Schema(self.object(3)),
-            4 => Form::Regex,
-            5 => Form::Lark,
-            6 => Form::Words,
-            _ => Form::Text,
-        };
-        Case {
-            form,
-            tools,
-            choice,
-            parallel: self.below(3) == 0,
-            thinks: self.below(4) > 0,
-            tokens_max: if self.below(5) == 0 { 1 + self.below(60) } else { 600 },
-            temperature: 1.0 + self.below(5) as f64 / 4.0,
-            seed: self.below(1 << 30) as u64,
-        }
+fn case(dice: &mut Dice, api: &Spelling) -> Case {
+    let count = dice.below(5);
+    let tools: Vec<Tool> = (0..count).map(|index| tool(dice, index, api.has_customs)).collect();
+    let choice = match dice.below(if api.has_allowed { 6 } else { 4 }) {
+        _ if count == 0 => Choice::Auto,
+        0 => Choice::Auto,
+        1 => Choice::None,
+        2 => Choice::Required,
+        3 => Choice::Named(dice.below(count)),
+        _ => Choice::Allowed { tool: dice.below(count), required: dice.below(2) == 0 },
+    };
+    let form = match dice.below(10) {
+        0 => Form::Object,
+        1..4 => Form::Schema(dice.object(3)),
+        4 => Form::Regex,
+        5 => Form::Lark,
+        6 => Form::Words,
+        _ => Form::Text,
+    };
+    Case {
+        form,
+        tools,
+        choice,
+        parallel: dice.below(3) == 0,
+        thinks: dice.below(4) > 0,
+        tokens_max: if dice.below(5) == 0 { 1 + dice.below(60) } else { 600 },
+        temperature: 1.0 + dice.below(5) as f64 / 4.0,
+        seed: dice.below(1 << 30) as u64,
     }
 }
 
@@ -248,7 +211,7 @@ async fn all_holds(spelling: &Spelling) {
     for chunk in 0..CASES.div_ceil(40) {
         let api = Api::over(Agent::noisy(&vocabulary(), chunk, Settings::default(), CONTEXT_TOKENS)).await;
         for number in chunk * 40..(chunk + 1) * 40 {
-            let case = Dice(number).case(spelling);
+            let case = case(&mut Dice::new(number), spelling);
             let body = spelling.body(&case);
             for heard in spelling.ask(&api, &body).await {
                 let held = case.holds(&heard);
