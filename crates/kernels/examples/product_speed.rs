@@ -1,14 +1,15 @@
 //! Times the products of one layer of gpt-oss-20b with packed weights: bytes and multiply-adds per second. It knows no model.
 //!
-//! `cargo run --release -p kernels --example product_speed -- [TOKENS] [HIDDEN] [EXPERTS] [RUNS]`. It cycles through enough layers
-//! that no cache holds them, and prints a hash of the results.
+//! `cargo run --release -p kernels --example product_speed -- [TOKENS] [HIDDEN] [EXPERTS] [RUNS] [EARLY]`. It cycles through enough layers
+//! that no cache holds them, and prints a hash of the results. EARLY says whether products of few tokens ask for weights early: 0, 1, or
+//! what is tried if it is left out (with experts enough to try it).
 
 #![expect(clippy::print_stdout, reason = "a benchmark talks to its user")]
 
 use std::time::Instant;
 
 use kernels::{
-    Backend, Bytes, Cpu, DenseFormat, DenseMatrix, ExpertWeights, GateUp, IsaKind, LinearWeights, Mxfp4Layout,
+    Backend, Bytes, Cpu, DenseFormat, DenseMatrix, Early, ExpertWeights, GateUp, IsaKind, LinearWeights, Mxfp4Layout,
     Mxfp4Matrix, Routing, WeightForm,
 };
 
@@ -21,8 +22,13 @@ fn main() {
     let number = |place: usize, default: usize| numbers.get(place).copied().unwrap_or(default);
     let (tokens, hidden, experts, runs) = (number(0, 1), number(1, 2880), number(2, 32), number(3, 20));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let early = numbers.get(4).map(|&early| Early { one: early > 0, few: early > 0 });
     for form in [WeightForm::Packed, WeightForm::PackedEight] {
         let cpu = Cpu::with_form(IsaKind::best(), threads, form).expect("this processor's best");
+        let cpu = match early {
+            Some(early) => cpu.with_early(early),
+            None => cpu,
+        };
         dense(&cpu, form, tokens, hidden, runs);
         if form == WeightForm::Packed {
             mixture(&cpu, tokens, hidden, experts, runs);
@@ -128,7 +134,13 @@ fn mixture(cpu: &Cpu, tokens: usize, hidden: usize, experts: usize, runs: usize)
     let mut seconds: Vec<f64> = (0..runs).map(&mut time).collect();
     let weights = (3 * hidden * hidden) as f64;
     let bytes = weights * touched.len() as f64 * 17.0 / 32.0;
-    report("experts", &mut seconds, bytes, weights * (CHOSEN * tokens) as f64, sum(cpu, &residual));
+    report(
+        &format!("experts, {:?}", cpu.early()),
+        &mut seconds,
+        bytes,
+        weights * (CHOSEN * tokens) as f64,
+        sum(cpu, &residual),
+    );
 }
 
 fn sum(cpu: &Cpu, x: &<Cpu as Backend>::Rows) -> f64 {

@@ -7,6 +7,7 @@ mod attending;
 mod attention;
 mod block_memory;
 mod dot;
+mod early;
 mod experts;
 mod isa;
 mod kv;
@@ -22,7 +23,7 @@ mod tile;
 pub(crate) mod training;
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::backend::{
     Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing, top_experts,
@@ -33,6 +34,7 @@ use crate::pool::Pool;
 use activations::Activations;
 use attending::AttendCall;
 use block_memory::BlockPool;
+pub use early::Early;
 use experts::Experts;
 pub use isa::{Isa, IsaKind};
 use kv::Format;
@@ -53,6 +55,7 @@ pub struct Cpu {
     form: WeightForm,
     store: PackStore,
     blocks: BlockPool,
+    early: OnceLock<Early>,
     scratch: Mutex<Scratch>,
 }
 
@@ -95,7 +98,15 @@ impl Cpu {
     /// As [`Cpu::new`].
     pub fn with_store(kind: IsaKind, threads: usize, form: WeightForm, store: PackStore) -> Result<Self, Error> {
         let (isa, pool) = (Isa::require(kind)?, Pool::new(threads)?);
-        Ok(Self { isa, pool, form, store, blocks: BlockPool::default(), scratch: Mutex::default() })
+        Ok(Self {
+            isa,
+            pool,
+            form,
+            store,
+            blocks: BlockPool::default(),
+            early: OnceLock::new(),
+            scratch: Mutex::default(),
+        })
     }
 
     /// Ends the file that packed weights went into; its bytes. Nothing where there was none.
@@ -181,7 +192,9 @@ impl Backend for Cpu {
         match self.form {
             WeightForm::AsTheyLie => LayerExperts::Plain(Experts::new(weights)),
             WeightForm::Packed | WeightForm::PackedEight => {
-                LayerExperts::Packed(PackedExperts::pack(&weights, (&self.pool, &self.store)))
+                let packed = PackedExperts::pack(&weights, (&self.pool, &self.store));
+                self.settle_early(&packed);
+                LayerExperts::Packed(packed)
             }
         }
     }
@@ -351,13 +364,13 @@ impl Backend for Cpu {
         assert!(residual.rows == x.rows && residual.columns == x.columns);
         assert_eq!(routing.experts.len(), x.rows * routing.experts_per_row);
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let (device, residual) = ((self.isa, &self.pool), &mut residual.values[..]);
+        let residual = &mut residual.values[..];
         match layer {
             LayerExperts::Plain(layer) => {
-                layer.run(device.0, device.1, &x.values, routing, &mut scratch.experts, residual);
+                layer.run(self.isa, &self.pool, &x.values, routing, &mut scratch.experts, residual);
             }
             LayerExperts::Packed(layer) => {
-                layer.run(device, &x.values, routing, &mut scratch.packed_experts, residual);
+                layer.run(self.device(), &x.values, routing, &mut scratch.packed_experts, residual);
             }
         }
     }

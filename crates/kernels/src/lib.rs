@@ -21,7 +21,7 @@ pub use backend::{
     Attention, Backend, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
 };
 pub use cpu::training::{AdamStep, AttentionShape, Matrix, MuonStep, Place, Target, Training};
-pub use cpu::{Cpu, Isa, IsaKind, WeightForm};
+pub use cpu::{Cpu, Early, Isa, IsaKind, WeightForm};
 pub use error::Error;
 pub use huge::HugeBytes;
 pub use pack::{PackReader, PackStore, PackWriter};

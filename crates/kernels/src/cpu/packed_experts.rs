@@ -6,8 +6,8 @@
 use std::cell::RefCell;
 
 use super::activations::{Activations, Form, Places};
+use super::early::Device;
 use super::experts::{Group, group};
-use super::isa::Isa;
 use super::packed_linear::{product, task_panels};
 use super::panel::{self, Encoding};
 use super::product::Output;
@@ -71,15 +71,20 @@ impl PackedExperts {
         Self { gate_up, gate_up_bias, down, down_bias, swiglu_limit }
     }
 
+    pub(super) fn gate_up(&self) -> &PackedMatrix {
+        &self.gate_up
+    }
+
     /// `residual[r] += Σ_j weight[r, j] · expert[r, j](x[r])`.
     pub(super) fn run(
         &self,
-        (isa, pool): (&'static Isa, &Pool),
+        device: Device<'_>,
         x: &[f32],
         routing: &Routing,
         scratch: &mut Scratch,
         residual: &mut [f32],
     ) {
+        let Device { isa, pool, .. } = device;
         let (hidden, units) = (self.down.rows, self.down.columns);
         let slots = routing.experts.len();
         let (groups, slot_of) = group(&routing.experts);
@@ -96,20 +101,21 @@ impl PackedExperts {
         let places = activated.places();
         let whole = self.gate_up.panels() / TASK_PANELS;
         let read = groups.len() * self.gate_up.panels() * self.gate_up.panel_bytes();
-        let tasks = tasks(&groups, whole, |slots| task_panels(pool, slots, read, &self.gate_up).div_ceil(TASK_PANELS));
+        let tasks =
+            tasks(&groups, whole, |slots| task_panels(device, slots, read, &self.gate_up).div_ceil(TASK_PANELS));
         pool.run(tasks.len(), &|task| {
             let (group, first, count) = tasks[task];
             for part in first..first + count {
-                self.gate_up(isa, &groups[group], part, inputs, places);
+                self.activate(device, &groups[group], part, inputs, places);
             }
         });
 
         let read = groups.len() * self.down.panels() * self.down.panel_bytes();
-        let tasks = self::tasks(&groups, self.down.panels(), |slots| task_panels(pool, slots, read, &self.down));
+        let tasks = self::tasks(&groups, self.down.panels(), |slots| task_panels(device, slots, read, &self.down));
         let out = Output { start: outputs.as_mut_ptr(), stride: hidden };
         pool.run(tasks.len(), &|task| {
             let (group, first, count) = tasks[task];
-            self.down(isa, &groups[group], (first, count), activated, out);
+            self.down(device, &groups[group], (first, count), activated, out);
         });
 
         let out = Output { start: residual.as_mut_ptr(), stride: hidden };
@@ -125,8 +131,8 @@ impl PackedExperts {
     }
 
     /// Units `32 · part ..` of a group: products, SwiGLU, and the result as the next product's activations.
-    fn gate_up(&self, isa: &Isa, group: &Group, part: usize, inputs: &Activations, activated: Places) {
-        let width = TASK_PANELS * PANEL_ROWS;
+    fn activate(&self, device: Device<'_>, group: &Group, part: usize, inputs: &Activations, activated: Places) {
+        let (isa, width) = (device.isa, TASK_PANELS * PANEL_ROWS);
         let first = part * TASK_PANELS;
         let bias = &self.gate_up_bias[(group.expert * self.gate_up.panels() + first) * PANEL_ROWS..][..width];
         let units = BLOCK_COLUMNS.min(self.down.columns - part * BLOCK_COLUMNS);
@@ -137,7 +143,7 @@ impl PackedExperts {
             let out = Output { start: sums.as_mut_ptr(), stride: width };
             let panels = (group.expert, first, TASK_PANELS);
             // SAFETY: `sums` is this thread's own and has room for all slots.
-            unsafe { multiply(isa, &self.gate_up, panels, (inputs, group), out, codes) };
+            unsafe { multiply(device, &self.gate_up, panels, (inputs, group), out, codes) };
             for (slot, sums) in sums.chunks_exact(width).enumerate() {
                 let mut values = [0.0; BLOCK_COLUMNS];
                 for (pair, values) in sums.chunks_exact(2 * PANEL_ROWS).zip(values.chunks_exact_mut(PANEL_ROWS)) {
@@ -151,7 +157,14 @@ impl PackedExperts {
         });
     }
 
-    fn down(&self, isa: &Isa, group: &Group, (first, count): (usize, usize), activated: &Activations, outputs: Output) {
+    fn down(
+        &self,
+        device: Device<'_>,
+        group: &Group,
+        (first, count): (usize, usize),
+        activated: &Activations,
+        outputs: Output,
+    ) {
         let (hidden, start) = (self.down.rows, first * PANEL_ROWS);
         let (rows, width) = ((count * PANEL_ROWS).min(hidden - start), count * PANEL_ROWS);
         let bias = &self.down_bias[group.expert * hidden + start..][..rows];
@@ -164,14 +177,14 @@ impl PackedExperts {
                 if rows == width {
                     (0..group.slots).for_each(|slot| own(slot).copy_from_slice(bias));
                     let out = Output { start: outputs.place(group.first, start), stride: outputs.stride };
-                    multiply(isa, &self.down, panels, (activated, group), out, codes);
+                    multiply(device, &self.down, panels, (activated, group), out, codes);
                     return;
                 }
                 sums.clear();
                 sums.resize(group.slots * width, 0.0);
                 sums.chunks_exact_mut(width).for_each(|sums| sums[..rows].copy_from_slice(bias));
                 let out = Output { start: sums.as_mut_ptr(), stride: width };
-                multiply(isa, &self.down, panels, (activated, group), out, codes);
+                multiply(device, &self.down, panels, (activated, group), out, codes);
                 let filled = sums.chunks_exact(width).enumerate();
                 filled.for_each(|(slot, sums)| own(slot).copy_from_slice(&sums[..rows]));
             }
@@ -184,7 +197,7 @@ impl PackedExperts {
 /// # Safety
 /// The results have room for the slots and panels, and nobody else touches them meanwhile.
 unsafe fn multiply(
-    isa: &Isa,
+    Device { isa, early, .. }: Device<'_>,
     matrix: &PackedMatrix,
     (expert, first, count): (usize, usize, usize),
     (activations, group): (&Activations, &Group),
@@ -192,8 +205,8 @@ unsafe fn multiply(
     codes: &mut Vec<u8>,
 ) {
     let tokens = (activations, group.first, group.slots);
-    let mut whole = product(matrix, (expert, first, count), tokens, out);
-    if group.slots > Encoding::Mxfp4.direct_tokens_max() {
+    let mut whole = product(matrix, (expert, first, count), tokens, early, out);
+    if group.slots > Encoding::Mxfp4.direct_tokens_max(early) {
         let length = matrix.blocks() * PANEL_ROWS * BLOCK_COLUMNS;
         codes.resize((count * length).max(codes.len()), 0);
         for panel in 0..count {

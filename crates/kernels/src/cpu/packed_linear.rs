@@ -2,6 +2,7 @@
 //! of a model.
 
 use super::activations::{Activations, Form};
+use super::early::{Device, Early};
 use super::isa::Isa;
 use super::panel::{Encoding, Product};
 use super::product::Output;
@@ -67,8 +68,7 @@ impl PackedLinear {
 /// # Safety
 /// Each part's results have room for the tokens and the layer's rows, and nobody else touches them meanwhile.
 pub(super) unsafe fn multiply(
-    isa: &Isa,
-    pool: &Pool,
+    device: Device<'_>,
     parts: &[Part<'_>],
     (activations, tokens): (&Activations, usize),
     accumulate: bool,
@@ -80,23 +80,23 @@ pub(super) unsafe fn multiply(
     let mut tasks = Vec::new();
     let weight_bytes: usize = parts.iter().map(|part| part.layer.matrix.bytes.len()).sum();
     for (index, part) in parts.iter().enumerate() {
-        let step = task_panels(pool, tokens, weight_bytes, &part.layer.matrix);
+        let step = task_panels(device, tokens, weight_bytes, &part.layer.matrix);
         let panels = part.layer.matrix.panels();
         tasks.extend((0..panels).step_by(step).map(|first| (index, first, step.min(panels - first))));
     }
-    pool.run(tasks.len(), &|task| {
+    device.pool.run(tasks.len(), &|task| {
         let (index, first, count) = tasks[task];
         // SAFETY: panels of a part are one task's; the rest is passed on.
-        unsafe { parts[index].run(isa, (activations, tokens), (first, count), accumulate) };
+        unsafe { parts[index].run(device, (activations, tokens), (first, count), accumulate) };
     });
 }
 
 /// Panels of a task.
-pub(super) fn task_panels(pool: &Pool, tokens: usize, weight_bytes: usize, matrix: &PackedMatrix) -> usize {
-    if tokens > Encoding::of(matrix.format).direct_tokens_max() {
+pub(super) fn task_panels(device: Device<'_>, tokens: usize, weight_bytes: usize, matrix: &PackedMatrix) -> usize {
+    if tokens > Encoding::of(matrix.format).direct_tokens_max(device.early) {
         return TASK_PANELS;
     }
-    let bytes = (weight_bytes / (pool.threads() * TASKS_PER_THREAD)).max(TASK_BYTES_MIN);
+    let bytes = (weight_bytes / (device.pool.threads() * TASKS_PER_THREAD)).max(TASK_BYTES_MIN);
     bytes.div_ceil(matrix.panel_bytes())
 }
 
@@ -107,7 +107,7 @@ impl Part<'_> {
     /// As [`multiply`].
     unsafe fn run(
         &self,
-        isa: &Isa,
+        Device { isa, early, .. }: Device<'_>,
         (activations, tokens): (&Activations, usize),
         (first, count): (usize, usize),
         accumulate: bool,
@@ -123,7 +123,7 @@ impl Part<'_> {
                     begin(to, bias, accumulate);
                 }
                 let out = Output { start: self.out.place(0, start), stride: self.out.stride };
-                (isa.multiply_packed)(&product(matrix, (0, first, count), (activations, 0, tokens), out));
+                (isa.multiply_packed)(&product(matrix, (0, first, count), (activations, 0, tokens), early, out));
                 return;
             }
             let mut whole = bias.repeat(tokens);
@@ -135,7 +135,7 @@ impl Part<'_> {
                 }
             }
             let out = Output { start: whole.as_mut_ptr(), stride: bias.len() };
-            (isa.multiply_packed)(&product(matrix, (0, first, count), (activations, 0, tokens), out));
+            (isa.multiply_packed)(&product(matrix, (0, first, count), (activations, 0, tokens), early, out));
             for (token, values) in whole.chunks_exact(bias.len()).enumerate() {
                 let to = std::slice::from_raw_parts_mut(self.out.place(token, start), rows);
                 to.copy_from_slice(&values[..rows]);
@@ -157,6 +157,7 @@ pub(super) fn product(
     matrix: &PackedMatrix,
     (index, first, count): (usize, usize, usize),
     (activations, token, tokens): (&Activations, usize, usize),
+    early: Early,
     out: Output,
 ) -> Product {
     let (x, x_scales, x_starts, x_stride) = activations.at_token(token);
@@ -170,6 +171,7 @@ pub(super) fn product(
         // Tasks follow each other in memory, and those that a thread does, too.
         ahead: panel.as_ptr().wrapping_add(count * panel.len()),
         ahead_stride: panel.len(),
+        early,
         panels: count,
         blocks: matrix.blocks(),
         x,

@@ -15,12 +15,13 @@ mod ahead;
 mod encodings;
 mod lanes;
 
-use ahead::{Ahead, ask, touch};
+use ahead::{Ahead, Asking, Nothing, Stream, touch};
 use encodings::{Codes, Eights, ModerateCodes, Nibbles, Words};
 pub(super) use encodings::{Encoding, is_moderate, is_moderate_scale};
 pub(super) use lanes::*;
 
-use crate::packed::{BLOCK_COLUMNS, LINE_BYTES, PANEL_ROWS};
+use super::early::Early;
+use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS};
 
 /// Tokens that share a register tile of one panel, where weights are multiplied straight from their encoding.
 const DIRECT_TOKENS: usize = 8;
@@ -37,6 +38,8 @@ pub(super) struct Product {
     /// What will be read next, panel by panel, is fetched while many tokens are multiplied.
     pub(super) ahead: *const u8,
     pub(super) ahead_stride: usize,
+    /// Whether few tokens ask for weights before they read them.
+    pub(super) early: Early,
     pub(super) panels: usize,
     /// Blocks of a row.
     pub(super) blocks: usize,
@@ -77,7 +80,7 @@ pub(super) unsafe fn decode<L: PanelLanes>(values: *const u8, blocks: usize, out
 pub(super) unsafe fn multiply<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product: &Product) {
     // SAFETY: passed on; the parts are inside the product.
     unsafe {
-        if product.tokens <= product.encoding.direct_tokens_max() {
+        if product.tokens <= product.encoding.direct_tokens_max(product.early) {
             for panel in 0..product.panels {
                 direct::<L>(&product.at_panel(panel));
             }
@@ -163,27 +166,32 @@ unsafe fn direct<L: PanelLanes>(product: &Product) {
         product.touch_scales();
         for token in (0..product.tokens).step_by(DIRECT_TOKENS) {
             let tile = product.at_token(token);
+            let asks = token == 0 && product.encoding.asks(product.early, product.tokens);
             match (product.tokens - token).min(DIRECT_TOKENS) {
-                1 => column::<L, 1>(&tile),
-                2 => column::<L, 2>(&tile),
-                3 => column::<L, 3>(&tile),
-                4 => column::<L, 4>(&tile),
-                5 => column::<L, 5>(&tile),
-                6 => column::<L, 6>(&tile),
-                7 => column::<L, 7>(&tile),
-                _ => column::<L, DIRECT_TOKENS>(&tile),
+                1 => column::<L, 1>(&tile, asks),
+                2 => column::<L, 2>(&tile, asks),
+                3 => column::<L, 3>(&tile, asks),
+                4 => column::<L, 4>(&tile, asks),
+                5 => column::<L, 5>(&tile, asks),
+                6 => column::<L, 6>(&tile, asks),
+                7 => column::<L, 7>(&tile, asks),
+                _ => column::<L, DIRECT_TOKENS>(&tile, asks),
             }
         }
     }
 }
 
-/// One panel times some tokens, straight from its encoding.
+/// One panel times some tokens, straight from its encoding; the first that read it ask for what comes next.
 #[inline(always)]
-unsafe fn column<L: PanelLanes, const TOKENS: usize>(product: &Product) {
+unsafe fn column<L: PanelLanes, const TOKENS: usize>(product: &Product, asks: bool) {
+    let stream = Stream::new(product, TOKENS);
     // SAFETY: passed on.
     unsafe {
-        match product.encoding {
-            Encoding::Mxfp4 => bytes::<L, Nibbles, 1, TOKENS>(product, None),
+        match (product.encoding, asks) {
+            (Encoding::Mxfp4, true) => bytes::<L, Nibbles, 1, TOKENS>(product, stream),
+            (Encoding::Mxfp4, false) => bytes::<L, Nibbles, 1, TOKENS>(product, Nothing),
+            (Encoding::Q8, true) => bytes::<L, Eights, 1, TOKENS>(product, stream),
+            (Encoding::BF16, true) => pairs::<L, 1, TOKENS>(product, stream),
             _ => any::<L, 1, TOKENS>(product, None),
         }
     }
@@ -197,8 +205,8 @@ unsafe fn any<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product: 
         match product.encoding {
             Encoding::Codes => bytes::<L, Codes, PANELS, TOKENS>(product, ahead),
             Encoding::ModerateCodes => bytes::<L, ModerateCodes, PANELS, TOKENS>(product, ahead),
-            Encoding::Q8 => bytes::<L, Eights, PANELS, TOKENS>(product, None),
-            Encoding::BF16 => pairs::<L, PANELS, TOKENS>(product),
+            Encoding::Q8 => bytes::<L, Eights, PANELS, TOKENS>(product, Nothing),
+            Encoding::BF16 => pairs::<L, PANELS, TOKENS>(product, Nothing),
             Encoding::Mxfp4 => unreachable!("nibbles are multiplied directly or decoded first"),
         }
     }
@@ -207,7 +215,7 @@ unsafe fn any<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product: 
 #[inline(always)]
 unsafe fn bytes<L: PanelLanes, W: Words, const PANELS: usize, const TOKENS: usize>(
     product: &Product,
-    ahead: Option<*const u8>,
+    asking: impl Asking,
 ) {
     let Product { scales_stride, values_stride, blocks, x_stride, .. } = *product;
     let (mut scales, mut values, mut x) = (product.scales, product.values, product.x.cast::<i8>());
@@ -215,9 +223,7 @@ unsafe fn bytes<L: PanelLanes, W: Words, const PANELS: usize, const TOKENS: usiz
     unsafe {
         let mut sums = [[L::floats(0.0); TOKENS]; PANELS];
         for block in 0..blocks {
-            if let Some(ahead) = ahead {
-                ask(ahead.wrapping_add(block * LINE_BYTES));
-            }
+            asking.at_block::<W>(block, blocks);
             let mut integers = [[L::integers(0); TOKENS]; PANELS];
             for token in 0..TOKENS {
                 let start = L::integers(*product.x_starts.add(token * blocks + block));
@@ -251,12 +257,13 @@ unsafe fn bytes<L: PanelLanes, W: Words, const PANELS: usize, const TOKENS: usiz
 }
 
 #[inline(always)]
-unsafe fn pairs<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product: &Product) {
+unsafe fn pairs<L: PanelLanes, const PANELS: usize, const TOKENS: usize>(product: &Product, asking: impl Asking) {
     let pair_bytes = if L::BF16_PAIRS { 4 } else { 8 };
     // SAFETY: as `multiply` requires.
     unsafe {
         let mut sums = [[L::floats(0.0); TOKENS]; PANELS];
         for pair in 0..product.blocks * BLOCK_COLUMNS / 2 {
+            asking.at_line(pair);
             let x = product.x.add(pair * pair_bytes);
             for panel in 0..PANELS {
                 let weights = product.values.add(panel * product.values_stride + pair * 64);

@@ -1,8 +1,9 @@
 //! Linear layers and experts in either form, and the products of the CPU backend with them. It must not know attention.
 
-use std::sync::PoisonError;
+use std::sync::{OnceLock, PoisonError};
 
 use super::activations::Form;
+use super::early::{self, Device, Early};
 use super::experts::Experts;
 use super::packed_experts::PackedExperts;
 use super::packed_linear::{self, PackedLinear};
@@ -98,7 +99,35 @@ impl Cpu {
         };
         let parts: Vec<_> = layers.into_iter().map(part).collect();
         // SAFETY: the shapes were asserted, and the results are borrowed for this call.
-        unsafe { packed_linear::multiply(self.isa, &self.pool, &parts, (activations, x.rows), accumulate) };
+        unsafe { packed_linear::multiply(self.device(), &parts, (activations, x.rows), accumulate) };
+    }
+}
+
+impl Cpu {
+    /// The same backend with this settled: for comparing, a model's weights settle it otherwise.
+    #[must_use]
+    pub fn with_early(mut self, early: Early) -> Self {
+        self.early = OnceLock::from(early);
+        self
+    }
+
+    /// Which products ask for weights early: what was settled, or none.
+    #[must_use]
+    pub fn early(&self) -> Early {
+        self.early.get().copied().unwrap_or_default()
+    }
+
+    /// Settles whether products ask early by trying it, if these experts are large enough and it is not settled yet.
+    pub(super) fn settle_early(&self, experts: &PackedExperts) {
+        if self.early.get().is_none()
+            && let Some(early) = early::tried(self.device(), experts.gate_up())
+        {
+            self.early.get_or_init(|| early);
+        }
+    }
+
+    pub(super) fn device(&self) -> Device<'_> {
+        Device { isa: self.isa, pool: &self.pool, early: self.early() }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It must not know how anything is packed. A value that was rounded keeps its step: it is off by half of that at most.
 
-use kernels::{Cpu, DenseFormat, DenseMatrix, IsaKind, LinearWeights, WeightForm, decode};
+use kernels::{Cpu, DenseFormat, DenseMatrix, Early, IsaKind, LinearWeights, WeightForm, decode};
 
 use crate::random::{self, Random};
 
@@ -13,7 +13,7 @@ const THREADS: [usize; 3] = [1, 2, 3];
 const BYTES_MIN: f32 = 1e-30;
 
 /// Batches of a test: tiles of few tokens, decoded panels and what remains of their tiles.
-pub(crate) const BATCHES: [usize; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 33];
+pub(crate) const BATCHES: [usize; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 25, 33];
 
 /// Values after a rounding.
 pub(crate) struct Rounded {
@@ -29,9 +29,11 @@ pub(crate) struct Sum {
     pub(crate) magnitude: f64,
 }
 
+/// Every instruction set, with one thread and with several, which ask for weights early.
 pub(crate) fn backends(form: WeightForm) -> Vec<(String, Cpu)> {
     let backend = |kind: IsaKind, threads| {
-        let cpu = Cpu::with_form(kind, threads, form).expect("available");
+        let early = Early { one: threads > 1, few: threads > 1 };
+        let cpu = Cpu::with_form(kind, threads, form).expect("available").with_early(early);
         (format!("{form:?}, {} with {threads} threads", kind.name()), cpu)
     };
     IsaKind::available().into_iter().flat_map(|kind| THREADS.map(|threads| backend(kind, threads))).collect()

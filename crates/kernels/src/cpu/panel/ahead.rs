@@ -1,7 +1,83 @@
 //! What is read before it is needed, so that nothing waits for memory. It must not know what is computed with it.
 
 use super::Product;
+use super::encodings::Words;
 use crate::packed::LINE_BYTES;
+
+/// Bytes between what is asked for and what is read, where few tokens are multiplied and where more are. By measurement.
+const NEAR: usize = 6 << 10;
+const FAR: usize = 12 << 10;
+const NEAR_TOKENS_MAX: usize = 4;
+
+/// What a tile asks for while it multiplies a block.
+pub(super) trait Asking: Copy {
+    /// At a block of `blocks` of a row.
+    fn at_block<W: Words>(self, block: usize, blocks: usize);
+    /// At a line of values, where they are multiplied line by line and have no scales.
+    fn at_line(self, line: usize);
+}
+
+/// The processor sees by itself what will be read.
+#[derive(Clone, Copy)]
+pub(super) struct Nothing;
+
+impl Asking for Nothing {
+    #[inline(always)]
+    fn at_block<W: Words>(self, _block: usize, _blocks: usize) {}
+    #[inline(always)]
+    fn at_line(self, _line: usize) {}
+}
+
+/// A line for each block, if there is anything to ask for.
+impl Asking for Option<*const u8> {
+    #[inline(always)]
+    fn at_block<W: Words>(self, block: usize, _blocks: usize) {
+        if let Some(ahead) = self {
+            ask::<SECOND_LEVEL>(ahead.wrapping_add(block * LINE_BYTES));
+        }
+    }
+    #[inline(always)]
+    fn at_line(self, _line: usize) {}
+}
+
+/// The bytes of a panel and of those behind it, asked for in their order some way before they are read: the more is computed with
+/// what was read, the less a processor sees by itself what comes next.
+#[derive(Clone, Copy)]
+pub(super) struct Stream {
+    from: *const u8,
+    /// Whether other tokens will read them again.
+    stays: bool,
+}
+
+impl Stream {
+    pub(super) fn new(product: &Product, tokens: usize) -> Self {
+        let reach = if tokens <= NEAR_TOKENS_MAX { NEAR } else { FAR };
+        Self { from: product.scales.wrapping_add(reach), stays: product.tokens > tokens }
+    }
+
+    #[inline(always)]
+    fn ask(self, offset: usize) {
+        let from = self.from.wrapping_add(offset);
+        if self.stays { ask::<FIRST_LEVEL>(from) } else { ask::<PASSING>(from) }
+    }
+}
+
+impl Asking for Stream {
+    #[inline(always)]
+    fn at_block<W: Words>(self, block: usize, blocks: usize) {
+        for line in (0..W::BLOCK_BYTES).step_by(LINE_BYTES) {
+            self.ask(block * W::BLOCK_BYTES + line);
+        }
+        // As many bytes as the scales have, spread over the blocks.
+        if (block * W::SCALE_BYTES).is_multiple_of(LINE_BYTES) {
+            self.ask(blocks * W::BLOCK_BYTES + block * W::SCALE_BYTES);
+        }
+    }
+    #[inline(always)]
+    fn at_line(self, line: usize) {
+        self.ask(line * LINE_BYTES);
+    }
+}
 
 /// The panels behind those that are multiplied now, handed out to the tiles of tokens in turns, a line for each of their blocks.
 pub(super) struct Ahead {
@@ -26,14 +102,25 @@ impl Ahead {
     }
 }
 
-/// Asks for a line into the second level.
+const FIRST_LEVEL: u8 = 0;
+const SECOND_LEVEL: u8 = 1;
+/// The first level, from where it need not go elsewhere.
+const PASSING: u8 = 2;
+
+/// Asks for a line into one of these.
 #[inline(always)]
-pub(super) fn ask(from: *const u8) {
+fn ask<const WHERE: u8>(from: *const u8) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_NTA, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
         // SAFETY: asking for a line never faults, and every x86-64 processor can.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) };
+        unsafe {
+            match WHERE {
+                FIRST_LEVEL => _mm_prefetch::<_MM_HINT_T0>(from.cast()),
+                SECOND_LEVEL => _mm_prefetch::<_MM_HINT_T1>(from.cast()),
+                _ => _mm_prefetch::<_MM_HINT_NTA>(from.cast()),
+            }
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = from;

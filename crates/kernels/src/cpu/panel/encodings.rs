@@ -3,10 +3,14 @@
 use std::ops::RangeInclusive;
 
 use super::PanelLanes;
+use crate::cpu::early::Early;
 use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS, PackedFormat};
 
 /// Bytes of a block of decoded codes.
 const CODE_BYTES: usize = PANEL_ROWS * BLOCK_COLUMNS;
+
+/// Most tokens for which dense weights are not asked for early.
+const DENSE_TOKENS_UNASKED: usize = 2;
 
 /// How the values of a panel lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +36,23 @@ impl Encoding {
 
     /// Most tokens that are multiplied panel by panel, straight from this encoding: tiles of several panels read it in several
     /// streams, and nibbles must be decoded first for them. By measurement.
-    pub(in crate::cpu) const fn direct_tokens_max(self) -> usize {
+    pub(in crate::cpu) const fn direct_tokens_max(self, early: Early) -> usize {
+        match (self, early.few) {
+            (Self::Mxfp4, true) => 32,
+            (Self::Mxfp4 | Self::BF16, _) | (Self::Q8, true) => 16,
+            (Self::Q8, false) => 4,
+            (Self::Codes | Self::ModerateCodes, _) => 0,
+        }
+    }
+
+    /// Whether so many tokens ask for weights before they read them. Dense weights come at full speed without it unless there is
+    /// much to compute with each.
+    pub(super) const fn asks(self, early: Early, tokens: usize) -> bool {
         match self {
-            Self::Mxfp4 | Self::BF16 => 16,
-            Self::Q8 => 4,
-            Self::Codes | Self::ModerateCodes => 0,
+            Self::Mxfp4 if tokens == 1 => early.one,
+            Self::Mxfp4 => early.few,
+            Self::Q8 | Self::BF16 => early.few && tokens > DENSE_TOKENS_UNASKED,
+            Self::Codes | Self::ModerateCodes => false,
         }
     }
 
