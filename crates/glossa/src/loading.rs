@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use harmony::{GgufTokenizer, Vocabulary};
-use kernels::{IsaKind, KvPrecision};
+use kernels::{Bytes, IsaKind, KvPrecision};
 use model::{Checkpoint, Device, Precision, VocabularySource};
 
 use crate::arguments::{ComputeArguments, DenseWeights, KvForm, VocabularyArguments};
@@ -124,6 +124,14 @@ pub(crate) fn isa(name: &str, expected: &str) -> Result<IsaKind, Error> {
     }
     let available: Vec<_> = IsaKind::available().into_iter().map(IsaKind::name).collect();
     Err(kernels::Error::IsaUnavailable { isa: isa.name(), available: available.join(", ") }.into())
+}
+
+/// Reads weights that are looked up row by row, on a thread of its own: requests need not wait for the disk then, and a server
+/// holds from the beginning what it planned to.
+pub(crate) fn read_behind(weights: Bytes) {
+    let reader = std::thread::Builder::new().name("embedding".into());
+    // Without a thread they are read when they are needed.
+    let _ = reader.spawn(move || weights.read_in());
 }
 
 /// A whole file.

@@ -143,6 +143,15 @@ impl Bytes {
         }
     }
 
+    /// Reads what of a mapped file is not in memory of this process yet; returns when it is, or when the system cannot.
+    pub fn read_in(&self) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Mapped(map) = &*self.owner {
+            // A wish, too: what is not read now is read when it is needed.
+            let _ = map.advise_range(memmap2::Advice::PopulateRead, self.range.start, self.range.len());
+        }
+    }
+
     /// Says that these bytes are not needed soon: what was read of a mapped file stops counting as memory of this process.
     pub fn release(&self) {
         #[cfg(unix)]

@@ -49,12 +49,13 @@ impl Loaded {
         if let Some(disk) = &mut limits.disk {
             disk.model = identity::of(named.path(), &checkpoint, device, form)?;
         }
-        let stop_ids = checkpoint.stop_ids.clone();
+        let (stop_ids, embedding) = (checkpoint.stop_ids.clone(), checkpoint.embedding.bytes.clone());
         say(&format!("loading {named} …\n"));
         let mut model = packs::load(checkpoint, device, form, named.path())?;
         if let Some(path) = named.path() {
             self_test::model(&mut *model, path, device, precision)?;
         }
+        loading::read_behind(embedding);
         let engine = Arc::new(Engine::new(model, limits)?);
         let agent = Agent::new(engine, &vocabulary, agent::Settings { stop_ids, ..agent::Settings::default() })?;
         agent.warm();

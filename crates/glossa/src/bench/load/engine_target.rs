@@ -95,8 +95,10 @@ impl Planned {
 impl EngineTarget {
     fn start(&mut self, checkpoint: Checkpoint) -> Result<(), Error> {
         self_test::kernels(self.device, (self.precision, self.kv))?;
+        let embedding = checkpoint.embedding.bytes.clone();
         let mut model = packs::load(checkpoint, self.device, (self.precision, self.kv), Some(&self.model))?;
         self_test::model(&mut *model, &self.model, self.device, self.precision)?;
+        loading::read_behind(embedding);
         let model = Dictated::new(model, self.dictation.clone());
         self.engine = Some(Engine::new(Box::new(model), self.limits.clone())?);
         self.accepted = AtomicU64::new(0);
