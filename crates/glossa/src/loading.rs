@@ -126,9 +126,9 @@ pub(crate) fn isa(name: &str, expected: &str) -> Result<IsaKind, Error> {
     Err(kernels::Error::IsaUnavailable { isa: isa.name(), available: available.join(", ") }.into())
 }
 
-/// Reads weights that are looked up row by row, on a thread of its own: requests need not wait for the disk then, and a server
-/// holds from the beginning what it planned to.
-pub(crate) fn read_behind(weights: Bytes) {
+/// Reads weights that are looked up row by row in the background: nothing need wait for the disk later, and what was planned is
+/// held from the beginning.
+pub(crate) fn read_in_background(weights: Bytes) {
     let reader = std::thread::Builder::new().name("embedding".into());
     // Without a thread they are read when they are needed.
     let _ = reader.spawn(move || weights.read_in());

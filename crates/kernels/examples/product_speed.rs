@@ -29,10 +29,9 @@ fn main() {
             Some(early) => cpu.with_early(early),
             None => cpu,
         };
+        // Experts first: they settle what asks early.
+        mixture(&cpu, tokens, hidden, experts, runs);
         dense(&cpu, form, tokens, hidden, runs);
-        if form == WeightForm::Packed {
-            mixture(&cpu, tokens, hidden, experts, runs);
-        }
     }
 }
 

@@ -55,7 +55,7 @@ impl Loaded {
         if let Some(path) = named.path() {
             self_test::model(&mut *model, path, device, precision)?;
         }
-        loading::read_behind(embedding);
+        loading::read_in_background(embedding);
         let engine = Arc::new(Engine::new(model, limits)?);
         let agent = Agent::new(engine, &vocabulary, agent::Settings { stop_ids, ..agent::Settings::default() })?;
         agent.warm();

@@ -6,11 +6,11 @@
 use std::cell::RefCell;
 
 use super::activations::{Activations, Form, Places};
-use super::early::Device;
 use super::experts::{Group, group};
 use super::packed_linear::{product, task_panels};
 use super::panel::{self, Encoding};
 use super::product::Output;
+use super::products::Device;
 use crate::backend::{ExpertWeights, Routing};
 use crate::pack::PackStore;
 use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS, PackedFormat, PackedMatrix, expert_row, pack_mxfp4};

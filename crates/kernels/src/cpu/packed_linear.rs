@@ -2,10 +2,11 @@
 //! of a model.
 
 use super::activations::{Activations, Form};
-use super::early::{Device, Early};
+use super::early::Early;
 use super::isa::Isa;
-use super::panel::{Encoding, Product};
+use super::panel::{DIRECT_TOKENS, Encoding, Product};
 use super::product::Output;
+use super::products::Device;
 use crate::backend::LinearWeights;
 use crate::pack::PackStore;
 use crate::packed::{PANEL_ROWS, PackedFormat, PackedMatrix, dense_rows, pack_bf16, pack_q8};
@@ -96,7 +97,9 @@ pub(super) fn task_panels(device: Device<'_>, tokens: usize, weight_bytes: usize
     if tokens > Encoding::of(matrix.format).direct_tokens_max(device.early) {
         return TASK_PANELS;
     }
-    let bytes = (weight_bytes / (device.pool.threads() * TASKS_PER_THREAD)).max(TASK_BYTES_MIN);
+    // What is read again for more tokens is read from a cache, but takes its time.
+    let turns = tokens.div_ceil(DIRECT_TOKENS);
+    let bytes = (weight_bytes / (device.pool.threads() * TASKS_PER_THREAD * turns)).max(TASK_BYTES_MIN);
     bytes.div_ceil(matrix.panel_bytes())
 }
 

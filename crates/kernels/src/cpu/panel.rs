@@ -24,7 +24,7 @@ use super::early::Early;
 use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS};
 
 /// Tokens that share a register tile of one panel, where weights are multiplied straight from their encoding.
-const DIRECT_TOKENS: usize = 8;
+pub(super) const DIRECT_TOKENS: usize = 8;
 
 /// `out[t][16·p + r] += Σ_k w[p][r][k] · x[t][k]`.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ pub(super) struct Product {
     /// What will be read next, panel by panel, is fetched while many tokens are multiplied.
     pub(super) ahead: *const u8,
     pub(super) ahead_stride: usize,
-    /// Whether few tokens ask for weights before they read them.
+    /// Whether few tokens ask for weights before they read them, and so how many are few.
     pub(super) early: Early,
     pub(super) panels: usize,
     /// Blocks of a row.

@@ -3,13 +3,15 @@
 use std::sync::{OnceLock, PoisonError};
 
 use super::activations::Form;
-use super::early::{self, Device, Early};
+use super::early::{self, Early};
 use super::experts::Experts;
+use super::isa::Isa;
 use super::packed_experts::PackedExperts;
 use super::packed_linear::{self, PackedLinear};
 use super::product::{self, EncodedRow, Output};
 use super::{Cpu, Rows};
 use crate::backend::LinearWeights;
+use crate::pool::Pool;
 
 /// Rows of a task where sums have one order, rounded up to whole register tiles.
 const ONE_ORDER_TASK_ROWS: usize = 16;
@@ -23,6 +25,14 @@ pub enum WeightForm {
     Packed,
     /// The same, and dense weights in 8 bits.
     PackedEight,
+}
+
+/// What products need of the backend.
+#[derive(Clone, Copy)]
+pub(super) struct Device<'a> {
+    pub(super) isa: &'static Isa,
+    pub(super) pool: &'a Pool,
+    pub(super) early: Early,
 }
 
 /// A linear layer on the CPU.

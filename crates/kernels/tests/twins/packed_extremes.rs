@@ -7,6 +7,8 @@ use crate::packed_experts::Codes;
 use crate::random::{self, Random};
 use crate::{read, rows};
 
+/// Tokens whose experts are decoded first, whatever asks early.
+const MANY: usize = 40;
 const FORMS: [(WeightForm, DenseFormat); 4] = [
     (WeightForm::Packed, DenseFormat::BF16),
     (WeightForm::Packed, DenseFormat::Q8_0),
@@ -142,9 +144,9 @@ fn scales_at_their_ends() {
     for (gate_up, down, size) in [(1, 120, 2e36), (253, 120, 2e-29), (120, 1, 1.0), (120, 253, 1e-4), (254, 253, 1e-29)]
     {
         let expert = one_expert(&mut random, gate_up, down);
-        let x: Vec<f32> = random.values(6 * 32).iter().map(|x| x * size).collect();
+        let x: Vec<f32> = random.values(MANY * 32).iter().map(|x| x * size).collect();
         for (name, cpu) in packed::backends(WeightForm::Packed) {
-            for batch in [1, 3, 6] {
+            for batch in [1, 3, 6, MANY] {
                 let found = run_one(&expert, &cpu, &x[..batch * 32]);
                 for (token, found) in found.chunks_exact(32).enumerate() {
                     let sums = crate::packed_experts::one(&expert, 0, (&[0.0; 64], &[0.0; 32]), &x[token * 32..][..32]);
@@ -169,12 +171,12 @@ fn scales_at_their_ends() {
 fn a_scale_of_zero_is_nothing() {
     let mut random = Random::new(45);
     // With 2^-127 for it, the largest numbers would give sums near one.
-    let x = random.values(6 * 32);
+    let x = random.values(MANY * 32);
     for (gate_up, down, size) in [(0, 127, 2e38), (127, 0, 1.0), (0, 0, 2e38)] {
         let x: Vec<f32> = x.iter().map(|x| x * size).collect();
         let expert = one_expert(&mut random, gate_up, down);
         for (name, cpu) in packed::backends(WeightForm::Packed) {
-            for batch in [1, 2, 6] {
+            for batch in [1, 2, 6, MANY] {
                 let found = run_one(&expert, &cpu, &x[..batch * 32]);
                 assert!(
                     found.iter().all(|&value| value == 0.0),
@@ -189,9 +191,9 @@ fn a_scale_of_zero_is_nothing() {
 fn experts_of_what_is_no_number() {
     let mut random = Random::new(46);
     let expert = one_expert(&mut random, 120, 120);
-    let x = random.values(12 * 32);
+    let x = random.values(MANY * 32);
     for (name, cpu) in packed::backends(WeightForm::PackedEight) {
-        for batch in [1, 2, 3, 4, 5, 7, 12] {
+        for batch in [1, 2, 3, 4, 5, 7, 12, MANY] {
             let (mut x, place) = (x[..batch * 32].to_vec(), batch / 2);
             let clean = run_one(&expert, &cpu, &x);
             for value in NOT_FINITE {

@@ -33,14 +33,14 @@ impl Asking for Option<*const u8> {
     #[inline(always)]
     fn at_block<W: Words>(self, block: usize, _blocks: usize) {
         if let Some(ahead) = self {
-            ask::<SECOND_LEVEL>(ahead.wrapping_add(block * LINE_BYTES));
+            ask(ahead.wrapping_add(block * LINE_BYTES), Level::Second);
         }
     }
     #[inline(always)]
     fn at_line(self, _line: usize) {}
 }
 
-/// The bytes of a panel and of those behind it, asked for in their order some way before they are read: the more is computed with
+/// The bytes of a panel and of those behind it, asked for some way before they are read, nearly in their order: the more is computed with
 /// what was read, the less a processor sees by itself what comes next.
 #[derive(Clone, Copy)]
 pub(super) struct Stream {
@@ -58,7 +58,7 @@ impl Stream {
     #[inline(always)]
     fn ask(self, offset: usize) {
         let from = self.from.wrapping_add(offset);
-        if self.stays { ask::<FIRST_LEVEL>(from) } else { ask::<PASSING>(from) }
+        ask(from, if self.stays { Level::First } else { Level::Passing });
     }
 }
 
@@ -102,28 +102,32 @@ impl Ahead {
     }
 }
 
-const FIRST_LEVEL: u8 = 0;
-const SECOND_LEVEL: u8 = 1;
-/// The first level, from where it need not go elsewhere.
-const PASSING: u8 = 2;
+/// Where a line is to be.
+#[derive(Clone, Copy)]
+enum Level {
+    First,
+    Second,
+    /// The first, from where it need not go elsewhere.
+    Passing,
+}
 
-/// Asks for a line into one of these.
+/// Asks for a line.
 #[inline(always)]
-fn ask<const WHERE: u8>(from: *const u8) {
+fn ask(from: *const u8, level: Level) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_NTA, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
         // SAFETY: asking for a line never faults, and every x86-64 processor can.
         unsafe {
-            match WHERE {
-                FIRST_LEVEL => _mm_prefetch::<_MM_HINT_T0>(from.cast()),
-                SECOND_LEVEL => _mm_prefetch::<_MM_HINT_T1>(from.cast()),
-                _ => _mm_prefetch::<_MM_HINT_NTA>(from.cast()),
+            match level {
+                Level::First => _mm_prefetch::<_MM_HINT_T0>(from.cast()),
+                Level::Second => _mm_prefetch::<_MM_HINT_T1>(from.cast()),
+                Level::Passing => _mm_prefetch::<_MM_HINT_NTA>(from.cast()),
             }
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = from;
+    let _ = (from, level);
 }
 
 /// Reads a byte of each cache line.
