@@ -124,10 +124,10 @@ mod tests {
         for kind in IsaKind::available() {
             let device = Device { isa: Isa::require(kind).unwrap(), pool: &pool, early: Early::default() };
             let matrix = matrix(4);
-            // Five panels of twenty-four, so that passes end inside matrices.
-            let trial = || Trial::new(device, &matrix, 5 * matrix.panel_bytes()).unwrap();
-            assert_eq!((trial().all, trial().pass), (20, 5));
-            let mut last = Trial { next: 18, ..trial() };
+            // All that is there, so that a pass which begins inside the last matrix must go on in the first.
+            let trial = || Trial::new(device, &matrix, 6 * matrix.panel_bytes()).unwrap();
+            assert_eq!((trial().all, trial().pass), (24, 6));
+            let mut last = Trial { next: 21, ..trial() };
             last.pass(TOKENS_MAX, true);
             assert_eq!(last.next, 3);
             trial().run();
