@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::choice::Choice;
 use crate::storage::{DenseMatrix, GateUp, Mxfp4Matrix};
 
 /// Positions of a block of keys and values.
@@ -116,6 +117,11 @@ pub trait Backend: Send + Sync + 'static {
         self.load_linear(weights)
     }
 
+    /// Takes a linear layer over of whose results mostly one is chosen: see [`Self::choosable`].
+    fn load_unembedding(&self, weights: LinearWeights) -> Self::Linear {
+        self.load_linear(weights)
+    }
+
     /// Takes a layer's experts over; a CPU keeps them where they lie, in 4 bits.
     fn load_experts(&self, weights: ExpertWeights) -> Self::Experts;
 
@@ -165,6 +171,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// `out = x·Wᵀ + b`.
     fn linear(&self, layer: &Self::Linear, x: &Self::Rows, out: &mut Self::Rows);
+
+    /// `out = x·Wᵀ + b` of which one result per row is chosen: those that could be chosen are as [`Self::linear`] gives them, the others
+    /// near enough not to be chosen. `choices` `[rows]`.
+    fn choosable(&self, layer: &Self::Linear, x: &Self::Rows, choices: &[Choice], out: &mut Self::Rows) {
+        let _ = choices;
+        self.linear(layer, x, out);
+    }
 
     /// Several layers that read the same `x`.
     fn linears<const COUNT: usize>(

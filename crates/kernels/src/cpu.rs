@@ -19,6 +19,7 @@ mod panel;
 mod product;
 mod products;
 mod rows;
+mod screen;
 mod tile;
 pub(crate) mod training;
 
@@ -28,6 +29,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crate::backend::{
     Attention, Backend, ExpertWeights, KvPrecision, LinearWeights, RotaryTable, Routing, top_experts,
 };
+use crate::choice::Choice;
 use crate::error::Error;
 use crate::pack::PackStore;
 use crate::pool::Pool;
@@ -44,6 +46,7 @@ use packed_linear::PackedLinear;
 use product::{EncodedRow, Input, Output};
 pub use products::WeightForm;
 use products::{LayerExperts, Linear};
+use screen::Screened;
 
 /// Rows of activations per task in ops that only stream them.
 const STREAM_TASK_ROWS: usize = 16;
@@ -57,6 +60,8 @@ pub struct Cpu {
     blocks: BlockPool,
     early: OnceLock<Early>,
     scratch: Mutex<Scratch>,
+    /// Bytes of an unembedding from which on it has a rough copy.
+    screened_from: usize,
 }
 
 /// Working memory, kept from op to op.
@@ -106,6 +111,7 @@ impl Cpu {
             blocks: BlockPool::default(),
             early: OnceLock::new(),
             scratch: Mutex::default(),
+            screened_from: screen::SCREENED_FROM_BYTES,
         })
     }
 
@@ -176,12 +182,27 @@ impl Backend for Cpu {
     type Experts = LayerExperts;
 
     fn load_linear(&self, weights: LinearWeights) -> Linear {
-        let packed = match self.form {
-            WeightForm::AsTheyLie => None,
-            WeightForm::Packed => PackedLinear::pack(&weights, false, (&self.pool, &self.store)),
-            WeightForm::PackedEight => PackedLinear::pack(&weights, true, (&self.pool, &self.store)),
-        };
+        let packed = PackedLinear::pack(&weights, self.form, (&self.pool, &self.store));
         packed.map_or(Linear::Plain(weights), Linear::Packed)
+    }
+
+    fn load_unembedding(&self, weights: LinearWeights) -> Linear {
+        let (matrix, has_bias) = (weights.matrix.clone(), weights.bias.is_some());
+        match self.load_linear(weights) {
+            Linear::Packed(full) => {
+                let pooled = (&self.pool, &self.store);
+                let screened = Screened::pack(full, (&matrix, has_bias), self.screened_from, pooled);
+                screened.map_or_else(Linear::Packed, Linear::Screened)
+            }
+            other => other,
+        }
+    }
+
+    fn choosable(&self, layer: &Linear, x: &Rows, choices: &[Choice], out: &mut Rows) {
+        match layer {
+            Linear::Screened(layer) if x.rows <= screen::ROWS_MAX => self.screened(layer, x, choices, out),
+            _ => self.linear(layer, x, out),
+        }
     }
 
     fn load_exact_linear(&self, weights: LinearWeights) -> Linear {
@@ -280,7 +301,7 @@ impl Backend for Cpu {
             out.resize(x.rows, layer.rows());
             match layer {
                 Linear::Plain(layer) => self.product(layer, x, out, false),
-                Linear::Packed(layer) => packed.push((layer, out)),
+                Linear::Packed(layer) | Linear::Screened(Screened { full: layer, .. }) => packed.push((layer, out)),
             }
         }
         // Layers of one model mostly have one form; those that differ get their own activations.
@@ -294,7 +315,9 @@ impl Backend for Cpu {
     fn linear_add(&self, layer: &Linear, x: &Rows, _scratch: &mut Rows, residual: &mut Rows) {
         match layer {
             Linear::Plain(layer) => self.product(layer, x, residual, true),
-            Linear::Packed(layer) => self.packed_product(layer.form(self.isa), vec![(layer, residual)], x, true),
+            Linear::Packed(layer) | Linear::Screened(Screened { full: layer, .. }) => {
+                self.packed_product(layer.form(self.isa), vec![(layer, residual)], x, true);
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod backend;
 mod byte_vector;
+mod choice;
 mod cpu;
 pub mod decode;
 mod error;
@@ -15,11 +16,13 @@ mod pack;
 mod packed;
 mod pool;
 mod reference;
+mod rough;
 mod storage;
 
 pub use backend::{
     Attention, Backend, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
 };
+pub use choice::Choice;
 pub use cpu::training::{AdamStep, AttentionShape, Matrix, MuonStep, Place, Target, Training};
 pub use cpu::{Cpu, Early, Isa, IsaKind, WeightForm};
 pub use error::Error;

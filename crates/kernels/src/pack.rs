@@ -17,7 +17,7 @@ use crate::storage::Bytes;
 
 const MAGIC: [u8; 8] = *b"GLOSSAPK";
 /// Of the file and of the panels in it: a reader of another version packs anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD_BYTES: usize = 32;
 const ENTRY_BYTES: usize = 32;
 const PAGE_BYTES: u64 = 4096;

@@ -159,6 +159,15 @@ pub(crate) fn pack_q8(format: DenseFormat, columns: usize, rows: &Rows<&[u8]>, o
     }
 }
 
+/// Replaces the values of a block by those that [`pack_q8`] makes of them.
+pub(crate) fn round_q8(values: &mut [f32]) {
+    let mut block = [0.0; BLOCK_COLUMNS];
+    block[..values.len()].copy_from_slice(values);
+    let (scale, bytes) = quantised(&block);
+    let step = f16_to_f32(scale);
+    values.iter_mut().zip(bytes).for_each(|(value, byte)| *value = (f32::from(byte) - 128.0) * step);
+}
+
 /// A f16 scale and bytes with 128 added, for the 32 values of a block.
 fn quantised(values: &[f32]) -> (u16, [u8; BLOCK_COLUMNS]) {
     // Magnitudes are ordered as their patterns are, NaN last: it makes the scale NaN, so that it is seen in the result.

@@ -6,7 +6,7 @@ use super::early::Early;
 use super::isa::Isa;
 use super::panel::{DIRECT_TOKENS, Encoding, Product};
 use super::product::Output;
-use super::products::Device;
+use super::products::{Device, WeightForm};
 use crate::backend::LinearWeights;
 use crate::pack::PackStore;
 use crate::packed::{PANEL_ROWS, PackedFormat, PackedMatrix, dense_rows, pack_bf16, pack_q8};
@@ -34,15 +34,21 @@ pub(super) struct Part<'a> {
 }
 
 impl PackedLinear {
-    /// Packs a layer: in eight bits, or as published, for which `None` is the answer where no packed form holds it exactly.
-    pub(super) fn pack(weights: &LinearWeights, eight_bits: bool, (pool, store): (&Pool, &PackStore)) -> Option<Self> {
+    /// In which format a layer is packed: in eight bits, or as published; `None` where it stays as it lies, or no packed form holds it
+    /// exactly.
+    pub(super) const fn format(published: DenseFormat, form: WeightForm) -> Option<PackedFormat> {
+        match (form, published) {
+            (WeightForm::AsTheyLie, _) => None,
+            (_, DenseFormat::Q8_0) | (WeightForm::PackedEight, _) => Some(PackedFormat::Q8),
+            (WeightForm::Packed, DenseFormat::BF16) => Some(PackedFormat::BF16),
+            (WeightForm::Packed, _) => None,
+        }
+    }
+
+    /// Packs a layer, unless it has no [format](Self::format).
+    pub(super) fn pack(weights: &LinearWeights, form: WeightForm, (pool, store): (&Pool, &PackStore)) -> Option<Self> {
         let source = &weights.matrix;
-        let format = match source.format {
-            DenseFormat::Q8_0 => PackedFormat::Q8,
-            _ if eight_bits => PackedFormat::Q8,
-            DenseFormat::BF16 => PackedFormat::BF16,
-            _ => return None,
-        };
+        let format = Self::format(source.format, form)?;
         let panels = source.rows.div_ceil(PANEL_ROWS);
         let size = (panels, format.panel_bytes(source.columns));
         let bytes = store.filled(pool, &[&source.bytes], size, |panel, out| {
@@ -52,10 +58,14 @@ impl PackedLinear {
                 PackedFormat::Q8 | PackedFormat::Mxfp4 => pack_q8(source.format, source.columns, &rows, out),
             }
         });
-        let mut bias = weights.bias.clone().unwrap_or_default();
-        bias.resize(panels * PANEL_ROWS, 0.0);
         let matrix = PackedMatrix { format, rows: source.rows, columns: source.columns, bytes };
-        Some(Self { matrix, bias })
+        Some(Self::new(matrix, weights.bias.clone().unwrap_or_default()))
+    }
+
+    /// A layer of packed rows; a bias that is missing is zero.
+    pub(super) fn new(matrix: PackedMatrix, mut bias: Vec<f32>) -> Self {
+        bias.resize(matrix.panels() * PANEL_ROWS, 0.0);
+        Self { matrix, bias }
     }
 
     /// The form of activations that the layer reads.

@@ -9,9 +9,11 @@ use super::isa::Isa;
 use super::packed_experts::PackedExperts;
 use super::packed_linear::{self, PackedLinear};
 use super::product::{self, EncodedRow, Output};
+use super::screen::Screened;
 use super::{Cpu, Rows};
 use crate::backend::LinearWeights;
 use crate::pool::Pool;
+use crate::storage::DenseMatrix;
 
 /// Rows of a task where sums have one order, rounded up to whole register tiles.
 const ONE_ORDER_TASK_ROWS: usize = 16;
@@ -41,6 +43,8 @@ pub enum Linear {
     Plain(LinearWeights),
     /// In panels.
     Packed(PackedLinear),
+    /// The same with a rough copy, for choosing.
+    Screened(Screened),
 }
 
 /// One layer's experts on the CPU.
@@ -136,6 +140,20 @@ impl Cpu {
         }
     }
 
+    /// The same backend, with rough copies of unembeddings from so many bytes on: for comparing.
+    #[must_use]
+    pub fn with_screened_from(mut self, bytes: usize) -> Self {
+        self.screened_from = bytes;
+        self
+    }
+
+    /// Bytes of the rough copy that an unembedding gets in a form; 0 where it gets none.
+    #[must_use]
+    pub fn rough_bytes(unembedding: &DenseMatrix, form: WeightForm) -> usize {
+        let format = PackedLinear::format(unembedding.format, form);
+        format.map_or(0, |format| Screened::copy_bytes(format, (unembedding.rows, unembedding.columns)))
+    }
+
     pub(super) fn device(&self) -> Device<'_> {
         Device { isa: self.isa, pool: &self.pool, early: self.early() }
     }
@@ -145,7 +163,7 @@ impl Linear {
     pub(super) fn rows(&self) -> usize {
         match self {
             Self::Plain(layer) => layer.matrix.rows,
-            Self::Packed(layer) => layer.matrix.rows,
+            Self::Packed(layer) | Self::Screened(Screened { full: layer, .. }) => layer.matrix.rows,
         }
     }
 }

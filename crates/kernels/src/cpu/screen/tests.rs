@@ -1,0 +1,176 @@
+//! What is chosen by the copy beside what all rows' own products choose.
+
+use super::*;
+use crate::backend::{Backend, LinearWeights};
+use crate::cpu::products::{Linear, WeightForm};
+use crate::cpu::isa::IsaKind;
+use crate::decode::{f32_to_bf16, f32_to_f16};
+use crate::storage::DenseFormat;
+
+/// The last panel is not whole.
+const ROWS: usize = 16 * 300 + 5;
+const COLUMNS: usize = 96;
+
+/// Numbers about as a normal distribution has them.
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..count).map(|_| (0..6).map(|_| next()).sum::<f32>() * 1.4).collect()
+}
+
+fn bf16(values: &[f32]) -> DenseMatrix {
+    let bytes = values.iter().flat_map(|&value| f32_to_bf16(value).to_le_bytes()).collect();
+    DenseMatrix { format: DenseFormat::BF16, rows: ROWS, columns: COLUMNS, bytes: Bytes::from_vec(bytes) }
+}
+
+fn q8_0(values: &[f32]) -> DenseMatrix {
+    let block = |values: &[f32]| {
+        let step = f32_to_f16(values.iter().fold(0.0_f32, |most, value| most.max(value.abs())) / 127.0);
+        let bytes = values.iter().map(move |value| (value / crate::decode::f16_to_f32(step)).round() as i8 as u8);
+        step.to_le_bytes().into_iter().chain(bytes).collect::<Vec<u8>>()
+    };
+    let bytes = values.chunks(BLOCK_COLUMNS).flat_map(block).collect();
+    DenseMatrix { format: DenseFormat::Q8_0, rows: ROWS, columns: COLUMNS, bytes: Bytes::from_vec(bytes) }
+}
+
+fn backend(kind: IsaKind, form: WeightForm) -> Cpu {
+    Cpu::with_form(kind, 2, form).unwrap().with_screened_from(1)
+}
+
+fn load(cpu: &Cpu, matrix: &DenseMatrix) -> Linear {
+    cpu.load_unembedding(LinearWeights { matrix: matrix.clone(), bias: None })
+}
+
+fn rows(values: Vec<f32>) -> Rows {
+    Rows { rows: values.len() / COLUMNS, columns: COLUMNS, values }
+}
+
+/// Results by the copy and by all rows' own products.
+fn both(cpu: &Cpu, layer: &Linear, x: &Rows, choices: &[Choice]) -> (Rows, Rows) {
+    let (mut screened, mut full) = (Rows::default(), Rows::default());
+    cpu.choosable(layer, x, choices, &mut screened);
+    cpu.linear(layer, x, &mut full);
+    (screened, full)
+}
+
+/// Each row's choice is the same, and its result too; how many of a row's results are not the layer's own.
+fn passed_over(cpu: &Cpu, layer: &Linear, x: &Rows, choices: &[Choice]) -> Vec<usize> {
+    let (screened, full) = both(cpu, layer, x, choices);
+    assert_eq!((screened.rows, screened.columns), (x.rows, ROWS));
+    (choices.iter().enumerate())
+        .map(|(row, choice)| {
+            let (screened, full) = (screened.row(row), full.row(row));
+            let chosen = choice.pick(full);
+            assert_eq!(choice.pick(screened), chosen, "{choice:?}");
+            assert!(chosen.is_none_or(|id| screened[id as usize].to_bits() == full[id as usize].to_bits()));
+            screened.iter().zip(full).filter(|(screened, full)| screened != full).count()
+        })
+        .collect()
+}
+
+fn choices(count: usize) -> Vec<Choice> {
+    let temperatures = [0.0, 1.0, 0.3, 5.0, 0.0];
+    (0..count).map(|row| Choice { temperature: temperatures[row % 5], noise: (row as u64).wrapping_mul(0xD134_2543_DE82_EF95) }).collect()
+}
+
+#[test]
+fn choices_are_those_of_all_products() {
+    let weights = numbers(ROWS * COLUMNS, 1);
+    for kind in IsaKind::available() {
+        let cases = [
+            (WeightForm::Packed, bf16(&weights)),
+            (WeightForm::PackedEight, bf16(&weights)),
+            (WeightForm::Packed, q8_0(&weights)),
+        ];
+        for (form, matrix) in cases {
+            let cpu = backend(kind, form);
+            let layer = load(&cpu, &matrix);
+            assert!(matches!(layer, Linear::Screened(_)));
+            for count in [1, 2, 7, ROWS_MAX] {
+                let over = passed_over(&cpu, &layer, &rows(numbers(count * COLUMNS, count as u64)), &choices(count));
+                assert!(over.iter().all(|&over| over > ROWS / 2), "{kind:?} {form:?}: only {over:?} passed over");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_draws_are_those_of_all_products() {
+    let cpu = backend(IsaKind::best(), WeightForm::PackedEight);
+    let layer = load(&cpu, &bf16(&numbers(ROWS * COLUMNS, 2)));
+    for turn in 0..200_u64 {
+        // Flat distributions and peaked ones.
+        let scale = [0.02, 0.3, 1.0][turn as usize % 3];
+        let x = rows(numbers(COLUMNS, turn).into_iter().map(|value| value * scale).collect());
+        passed_over(&cpu, &layer, &x, &[Choice { temperature: 1.0, noise: turn.wrapping_mul(0x1234_5678_9ABC_DEF1) }]);
+    }
+}
+
+#[test]
+fn a_row_does_not_depend_on_its_neighbours() {
+    let cpu = backend(IsaKind::best(), WeightForm::PackedEight);
+    let layer = load(&cpu, &bf16(&numbers(ROWS * COLUMNS, 3)));
+    let (x, choices) = (numbers(5 * COLUMNS, 4), choices(5));
+    let together = both(&cpu, &layer, &rows(x.clone()), &choices).0;
+    for (row, choice) in choices.iter().enumerate() {
+        let alone = both(&cpu, &layer, &rows(x[row * COLUMNS..][..COLUMNS].to_vec()), &[*choice]).0;
+        assert_eq!(alone.values, together.row(row));
+    }
+}
+
+#[test]
+fn strange_activations_and_weights() {
+    let mut weights = numbers(ROWS * COLUMNS, 5);
+    // One block of one row is far coarser than its others, and all of x lies in it.
+    weights[77 * COLUMNS] = 40.0;
+    weights[77 * COLUMNS + 1] = 2.4;
+    weights[100 * COLUMNS + 1] = 2.45;
+    for form in [WeightForm::Packed, WeightForm::PackedEight] {
+        let cpu = backend(IsaKind::best(), form);
+        let layer = load(&cpu, &bf16(&weights));
+        for column in [0, 1, 50] {
+            for value in [1.0, -1e-3, 1e20] {
+                let mut x = numbers(COLUMNS, 6);
+                x.iter_mut().for_each(|other| *other *= value * 1e-3);
+                x[column] = value;
+                passed_over(&cpu, &layer, &rows(x), &choices(1));
+            }
+        }
+        assert_eq!(passed_over(&cpu, &layer, &rows(vec![0.0; COLUMNS]), &choices(1)), [0], "all are equal");
+        passed_over(&cpu, &layer, &rows(vec![0.0; 3 * COLUMNS]), &choices(3));
+        for broken in [f32::NAN, f32::INFINITY] {
+            let (screened, _) = both(&cpu, &layer, &rows(vec![broken; COLUMNS]), &choices(1));
+            assert!(screened.values.iter().any(|value| !value.is_finite()), "it is seen");
+        }
+    }
+    weights[200 * COLUMNS + 9] = f32::NAN;
+    for form in [WeightForm::Packed, WeightForm::PackedEight] {
+        let cpu = backend(IsaKind::best(), form);
+        let layer = load(&cpu, &bf16(&weights));
+        let (screened, _) = both(&cpu, &layer, &rows(numbers(COLUMNS, 7)), &choices(1));
+        assert!(!screened.values[200].is_finite(), "broken weights are seen");
+    }
+}
+
+#[test]
+fn what_is_small_exact_or_has_a_bias_has_no_copy() {
+    let matrix = bf16(&numbers(ROWS * COLUMNS, 8));
+    let small = Cpu::with_form(IsaKind::best(), 1, WeightForm::Packed).unwrap();
+    assert!(matches!(load(&small, &matrix), Linear::Packed(_)));
+    assert!(matches!(load(&backend(IsaKind::best(), WeightForm::AsTheyLie), &matrix), Linear::Plain(_)));
+    let cpu = backend(IsaKind::best(), WeightForm::Packed);
+    let biased = LinearWeights { matrix: matrix.clone(), bias: Some(vec![1.0; ROWS]) };
+    assert!(matches!(cpu.load_unembedding(biased), Linear::Packed(_)));
+    // More rows than are screened together, and a layer without a copy: all results are the layer's own.
+    let x = rows(numbers((ROWS_MAX + 1) * COLUMNS, 9));
+    let layer = load(&cpu, &matrix);
+    assert_eq!(passed_over(&cpu, &layer, &x, &choices(ROWS_MAX + 1)), [0; ROWS_MAX + 1]);
+    assert_eq!(passed_over(&small, &load(&small, &matrix), &x, &choices(ROWS_MAX + 1)), [0; ROWS_MAX + 1]);
+    // The 20b's.
+    let large = DenseMatrix { rows: 201_088, columns: 2880, bytes: Bytes::from_vec(Vec::new()), ..matrix };
+    assert_eq!(Cpu::rough_bytes(&large, WeightForm::PackedEight), 12_568 * (24_512 + SPREAD_BYTES));
+    assert_eq!(Cpu::rough_bytes(&large, WeightForm::AsTheyLie), 0);
+}

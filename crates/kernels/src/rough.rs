@@ -1,0 +1,182 @@
+//! A rough copy of dense rows in 4 bits per value, and how far it may be off. It must not know what it is good for.
+//!
+//! Values are rounded to E2M1 with an E8M0 scale per block of 32, the least with which nothing is cut off. Of each row is told
+//! how far a block's values are off at most, as a root mean square, and how large they are.
+
+use crate::decode::{FP4_VALUES, decode_dense, e8m0_to_f32};
+use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS, PackedFormat, Rows, dense_rows, pack_mxfp4, round_q8};
+use crate::storage::{DenseFormat, DenseMatrix, Mxfp4Layout};
+
+/// Bytes of a panel's spreads: those of [`Spreads::errors`], then those of [`Spreads::sizes`].
+pub(crate) const SPREAD_BYTES: usize = 2 * PANEL_ROWS * size_of::<f32>();
+
+/// The greatest magnitude of E2M1.
+const GREATEST: f32 = 6.0;
+/// Where a magnitude becomes the next greater one.
+const BETWEEN: [f32; 7] = [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0];
+/// An E8M0 scale of NaN.
+const NAN_SCALE: u8 = 255;
+/// Of a row's values, for what is lost when products are added up in f32.
+const SUMMING: f32 = 1e-4;
+
+/// Of sixteen rows, the greatest root mean square of a block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spreads {
+    /// Of the copy's errors.
+    pub(crate) errors: [f32; PANEL_ROWS],
+    /// Of the values themselves.
+    pub(crate) sizes: [f32; PANEL_ROWS],
+}
+
+impl Spreads {
+    /// From the bytes of a panel's spreads.
+    pub(crate) fn read(bytes: &[u8]) -> Self {
+        let number = |at: usize| f32::from_le_bytes(std::array::from_fn(|byte| bytes[at * size_of::<f32>() + byte]));
+        Self { errors: std::array::from_fn(number), sizes: std::array::from_fn(|row| number(PANEL_ROWS + row)) }
+    }
+
+    /// The bytes of a panel's spreads.
+    pub(crate) fn write(&self, out: &mut [u8]) {
+        let numbers = self.errors.iter().chain(&self.sizes);
+        numbers.zip(out.chunks_exact_mut(size_of::<f32>())).for_each(|(number, to)| to.copy_from_slice(&number.to_le_bytes()));
+    }
+}
+
+/// Rounds the rows of a panel, as `format` holds them, into an MXFP4 panel. The columns are whole blocks.
+pub(crate) fn pack_rough(matrix: &DenseMatrix, format: PackedFormat, panel: usize, out: &mut [u8]) -> Spreads {
+    let (rows, columns) = (dense_rows(matrix, panel), matrix.columns);
+    let (row_bytes, blocks) = (columns / 2, columns / BLOCK_COLUMNS);
+    let mut spreads = Spreads { errors: [0.0; PANEL_ROWS], sizes: [0.0; PANEL_ROWS] };
+    let (mut values, mut nibbles, mut scales) =
+        (vec![0.0; columns], vec![0; PANEL_ROWS * row_bytes], vec![0; PANEL_ROWS * blocks]);
+    for (row, bytes) in rows.iter().enumerate() {
+        let Some(bytes) = bytes else { continue };
+        held(format, matrix.format, bytes, &mut values);
+        let (nibbles, scales) = (&mut nibbles[row * row_bytes..][..row_bytes], &mut scales[row * blocks..][..blocks]);
+        let (mut error, mut size) = (0.0, 0.0);
+        for ((values, nibbles), scale) in values.as_chunks().0.iter().zip(nibbles.as_chunks_mut().0).zip(scales) {
+            *scale = round(values, nibbles);
+            // What is not a number must not be passed over.
+            let greater = |most: f32, sum: f32| if sum <= most { most } else { sum };
+            let sums = squares(values, nibbles, *scale);
+            (error, size) = (greater(error, sums.0), greater(size, sums.1));
+        }
+        let root = |sum: f32| (sum / BLOCK_COLUMNS as f32).sqrt();
+        spreads.sizes[row] = root(size);
+        spreads.errors[row] = root(error) + SUMMING * root(size);
+    }
+    let parts = |row: usize| (&nibbles[row * row_bytes..][..row_bytes], &scales[row * blocks..][..blocks]);
+    let parts: Rows<(&[u8], &[u8])> = std::array::from_fn(|row| rows[row].map(|_| parts(row)));
+    pack_mxfp4(Mxfp4Layout::Split, columns, &parts, out);
+    spreads
+}
+
+/// Sums of the squares of a block's errors and of its values.
+fn squares(values: &[f32; BLOCK_COLUMNS], nibbles: &[u8; BLOCK_COLUMNS / 2], scale: u8) -> (f32, f32) {
+    let scale = e8m0_to_f32(scale);
+    let mut sums = (0.0, 0.0);
+    for (pair, byte) in values.as_chunks::<2>().0.iter().zip(nibbles) {
+        for (value, code) in pair.iter().zip([byte & 15, byte >> 4]) {
+            let off = value - FP4_VALUES[usize::from(code)] * scale;
+            sums = (sums.0 + off * off, sums.1 + value * value);
+        }
+    }
+    sums
+}
+
+/// The values of a row as a packed form holds them.
+fn held(format: PackedFormat, published: DenseFormat, bytes: &[u8], out: &mut [f32]) {
+    decode_dense(published, bytes, 0, out);
+    if format == PackedFormat::Q8 && published != DenseFormat::Q8_0 {
+        out.chunks_mut(BLOCK_COLUMNS).for_each(round_q8);
+    }
+}
+
+/// E2M1 codes of a block, two per byte, the first in the lower half; its E8M0 scale.
+fn round(values: &[f32; BLOCK_COLUMNS], nibbles: &mut [u8; BLOCK_COLUMNS / 2]) -> u8 {
+    // Magnitudes are ordered as their patterns are, what is not finite last.
+    let greatest = f32::from_bits(values.iter().fold(0, |most, value| most.max(value.to_bits() & 0x7FFF_FFFF)));
+    let Some(scale) = scale_for(greatest) else {
+        nibbles.fill(0);
+        return NAN_SCALE;
+    };
+    let inverse = 1.0 / e8m0_to_f32(scale);
+    let code = |value: f32| {
+        let magnitude = value.abs() * inverse;
+        let steps: u8 = BETWEEN.iter().map(|&least| u8::from(magnitude >= least)).sum();
+        steps | u8::from(value < 0.0) << 3
+    };
+    for (byte, pair) in nibbles.iter_mut().zip(values.as_chunks::<2>().0) {
+        *byte = code(pair[0]) | code(pair[1]) << 4;
+    }
+    scale
+}
+
+/// The least power of two that a magnitude divided by is at most [`GREATEST`], as E8M0, at least 2⁻¹²⁶; `None` for one that is not finite.
+fn scale_for(greatest: f32) -> Option<u8> {
+    if !greatest.is_finite() {
+        return None;
+    }
+    let ratio = greatest / GREATEST;
+    let exponent = (ratio.to_bits() >> 23) as u8;
+    let is_power = ratio.to_bits() & 0x7F_FFFF == 0;
+    Some(if is_power { exponent } else { exponent + 1 }.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::f32_to_bf16;
+    use crate::storage::Bytes;
+
+    #[test]
+    fn a_block_is_off_by_half_a_step_at_most() {
+        for scale in [1e-30_f32, 1e-3, 1.0, 5.0, 6.0, 6.1, 1e30] {
+            let values: [f32; 32] = std::array::from_fn(|i| ((i * 37 % 65) as f32 / 32.0 - 1.0) * scale);
+            let mut nibbles = [0; 16];
+            let step = e8m0_to_f32(round(&values, &mut nibbles));
+            assert!(step * GREATEST >= scale * 0.999 && step * GREATEST / 2.0 < scale * 1.001, "{scale} {step}");
+            for (place, value) in values.iter().enumerate() {
+                let code = nibbles[place / 2] >> (place % 2 * 4) & 15;
+                let off = (value - FP4_VALUES[usize::from(code)] * step).abs() / step;
+                let bound = if value.abs() > 4.0 * step { 1.0 } else if value.abs() > 2.0 * step { 0.5 } else { 0.25 };
+                assert!(off <= bound * 1.0001, "{value} / {step} became {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_or_nothing() {
+        let mut nibbles = [7; 16];
+        assert_eq!((round(&[0.0; 32], &mut nibbles), nibbles), (1, [0; 16]));
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let values = std::array::from_fn(|i| if i == 30 { value } else { 1.0 });
+            assert_eq!(round(&values, &mut nibbles), NAN_SCALE);
+        }
+        assert_eq!((scale_for(6.0), scale_for(12.0), scale_for(12.1)), (Some(127), Some(128), Some(129)));
+        assert!(e8m0_to_f32(scale_for(f32::MAX).unwrap()) * GREATEST >= f32::MAX);
+    }
+
+    #[test]
+    fn spreads_are_those_of_the_worst_block() {
+        // Rows of two blocks; the second one's values are not of 4 bits.
+        let row = |row: usize, column: usize| match (row, column) {
+            (_, 0..32) => [0.5, -1.0, 6.0, 3.0][column % 4],
+            (0, _) => 1.0,
+            _ => [5.0, 6.0][column % 2],
+        };
+        let bytes = (0..3).flat_map(|r| (0..64).flat_map(move |c| f32_to_bf16(row(r, c)).to_le_bytes())).collect();
+        let matrix = DenseMatrix { format: DenseFormat::BF16, rows: 3, columns: 64, bytes: Bytes::from_vec(bytes) };
+        let mut panel = vec![0; PackedFormat::Mxfp4.panel_bytes(64)];
+        let found = pack_rough(&matrix, PackedFormat::BF16, 0, &mut panel);
+        let mut bytes = [0; SPREAD_BYTES];
+        found.write(&mut bytes);
+        assert_eq!(Spreads::read(&bytes), found);
+        let size = ((0.25_f32 + 1.0 + 36.0 + 9.0) / 4.0).sqrt();
+        assert!((found.errors[0] - SUMMING * size).abs() < 1e-6 && (found.sizes[0] - size).abs() < 1e-5, "{found:?}");
+        // 5 is between 4 and 6.
+        let size = ((25.0_f32 + 36.0) / 2.0).sqrt();
+        assert!((found.errors[1] - 0.5_f32.sqrt() - SUMMING * size).abs() < 1e-5, "{found:?}");
+        assert!((found.errors[3], found.sizes[3]) == (0.0, 0.0), "there is no such row");
+    }
+}
