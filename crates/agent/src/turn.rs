@@ -192,7 +192,7 @@ impl Turn {
             cached: request.cached,
             guards: self.guards(),
             drafts: request.drafts,
-            top_logprobs: request.top_logprobs.unwrap_or(0),
+            top_logprobs: request.top_logprobs,
             constraint: constraint.map(|constraint| Box::new(constraint) as Box<dyn Constraint>),
             ..Job::new(self.sequence.clone())
         })

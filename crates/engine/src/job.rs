@@ -38,8 +38,9 @@ pub struct Job {
     pub guards: Option<Guards>,
     /// Whether tokens are guessed from the text so far, to be checked several at once. What is generated is the same either way.
     pub drafts: Drafts,
-    /// How many of the most likely tokens are told with each token generated; at most [`Job::TOP_LOGPROBS_MAX`].
-    pub top_logprobs: usize,
+    /// How many of the most likely tokens are told with each token generated; at most [`Job::TOP_LOGPROBS_MAX`]. Where nobody asks for
+    /// any log probability, `None`, those of the tokens generated are not exact: most of the unembedding need not be read then.
+    pub top_logprobs: Option<usize>,
     /// Whether the prompt's own log probabilities are told, and with each of its tokens how many of the most likely ones; at most
     /// [`Job::TOP_LOGPROBS_MAX`]. Such a prompt is computed as a whole, in smaller steps: nothing of it is taken from the prefix
     /// cache, though it may be kept there.
@@ -131,7 +132,7 @@ impl Job {
             cached: true,
             guards: None,
             drafts: Drafts::default(),
-            top_logprobs: 0,
+            top_logprobs: Some(0),
             prompt_logprobs: None,
             constraint: None,
         }
@@ -142,7 +143,7 @@ impl Job {
         self.sampling.check(vocabulary_size)?;
         self.guards.as_ref().map_or(Ok(()), |guards| guards.check(vocabulary_size))?;
         self.drafts.limits().map_or(Ok(()), |limits| limits.check())?;
-        let alternatives = [("top_logprobs", Some(self.top_logprobs)), ("prompt_logprobs", self.prompt_logprobs)];
+        let alternatives = [("top_logprobs", self.top_logprobs), ("prompt_logprobs", self.prompt_logprobs)];
         for (name, found) in alternatives {
             let (least, most) = (0, Self::TOP_LOGPROBS_MAX);
             if let Some(found) = found.filter(|&found| found > most) {

@@ -5,6 +5,8 @@ mod scan;
 
 use std::collections::HashMap;
 
+use model::{Choice, draw_bits};
+
 use crate::constraint::Mask;
 use crate::sampling::Sampling;
 pub(crate) use logprobs::Distribution;
@@ -23,7 +25,7 @@ pub struct Sampler {
     generated: HashMap<u32, u32>,
     drawn: u64,
     candidates: Vec<(f32, u32)>,
-    top_logprobs: usize,
+    top_logprobs: Option<usize>,
 }
 
 /// A chosen token.
@@ -32,7 +34,7 @@ pub struct Sampled {
     /// The token.
     pub id: u32,
     /// Its natural log probability under the model's own logits, before any setting; 0 for a token that was forced before the model
-    /// was asked about its place.
+    /// was asked about its place, and only about right where the job asks for none.
     pub logprob: f32,
     /// The most likely tokens at its place with theirs, most likely first and the lower id first of equals; as many as the job asks
     /// for, with the same exception.
@@ -49,13 +51,25 @@ impl Sampler {
                 *seen.entry(id).or_default() += 1;
             }
         }
-        Self { sampling, seen, generated: HashMap::new(), drawn: 0, candidates: Vec::new(), top_logprobs: 0 }
+        Self { sampling, seen, generated: HashMap::new(), drawn: 0, candidates: Vec::new(), top_logprobs: Some(0) }
     }
 
-    /// The same sampler, which tells so many of the most likely tokens with each.
+    /// The same sampler, which tells so many of the most likely tokens with each; with `None` no log probability counts.
     #[must_use]
-    pub fn with_top_logprobs(self, top_logprobs: usize) -> Self {
+    pub fn with_top_logprobs(self, top_logprobs: Option<usize>) -> Self {
         Self { top_logprobs, ..self }
+    }
+
+    /// The choice that the next token is, where it is one of the model's own logits without settings that change them or look at many,
+    /// and nothing but the token is asked for.
+    pub(crate) fn choice(&self) -> Option<Choice> {
+        if self.top_logprobs.is_some() || !self.is_untouched() {
+            return None;
+        }
+        match self.is_certain() {
+            true => Some(Choice::GREATEST),
+            false => self.plain_draw(),
+        }
     }
 
     /// Chooses the next token; `logits` `[vocabulary]` are changed. A logit that is not finite is never chosen, unless
@@ -66,7 +80,7 @@ impl Sampler {
     /// When `logits` is empty.
     pub fn sample(&mut self, logits: &mut [f32], mask: Option<&Mask>) -> Sampled {
         let distribution = Distribution::of(logits);
-        let top = distribution.top(logits, self.top_logprobs);
+        let top = distribution.top(logits, self.top_logprobs.unwrap_or(0));
         if let Some(id) = mask.and_then(Mask::only).filter(|&id| (id as usize) < logits.len()) {
             self.note(id);
             return Sampled { id, logprob: distribution.logprob(logits[id as usize]), top };
@@ -90,8 +104,7 @@ impl Sampler {
             None => greatest(logits),
             Some(mask) => greatest_allowed(logits, mask),
         };
-        let is_certain = self.sampling.temperature == 0.0 || self.sampling.top_k == 1;
-        let id = if is_certain { best } else { self.draw(logits, best) };
+        let id = if self.is_certain() { best } else { self.draw(logits, best) };
         let raw = own.get(&id).copied().unwrap_or(logits[id as usize]);
         self.note(id);
         Sampled { id, logprob: distribution.logprob(raw), top }
@@ -102,7 +115,7 @@ impl Sampler {
         self.note(id);
         let (logprob, top) = logits.map_or((0.0, Vec::new()), |logits| {
             let distribution = Distribution::of(logits);
-            (distribution.logprob(logits[id as usize]), distribution.top(logits, self.top_logprobs))
+            (distribution.logprob(logits[id as usize]), distribution.top(logits, self.top_logprobs.unwrap_or(0)))
         });
         Sampled { id, logprob, top }
     }
@@ -116,18 +129,25 @@ impl Sampler {
 
     /// Whether the most likely token is taken as it is.
     fn is_plain(&self) -> bool {
-        let Sampling {
-            temperature,
-            top_k,
-            presence_penalty,
-            frequency_penalty,
-            repetition_penalty,
-            ref logit_bias,
-            ..
-        } = self.sampling;
-        (temperature == 0.0 || top_k == 1)
-            && (presence_penalty, frequency_penalty, repetition_penalty) == (0.0, 0.0, 1.0)
-            && logit_bias.is_empty()
+        self.is_certain() && self.is_untouched()
+    }
+
+    /// Whether nothing is drawn.
+    fn is_certain(&self) -> bool {
+        self.sampling.temperature == 0.0 || self.sampling.top_k == 1
+    }
+
+    /// Whether logits stay as they are.
+    fn is_untouched(&self) -> bool {
+        let Sampling { presence_penalty, frequency_penalty, repetition_penalty, ref logit_bias, .. } = self.sampling;
+        (presence_penalty, frequency_penalty, repetition_penalty) == (0.0, 0.0, 1.0) && logit_bias.is_empty()
+    }
+
+    /// The next draw, where all tokens take part.
+    fn plain_draw(&self) -> Option<Choice> {
+        let Sampling { temperature, seed, top_k, min_p, top_p, .. } = self.sampling;
+        let is_plain = top_k == 0 && top_p >= 1.0 && min_p <= 0.0;
+        is_plain.then_some(Choice { temperature, seed, draw: self.drawn })
     }
 
     fn touched(&self) -> impl Iterator<Item = u32> {
@@ -152,16 +172,17 @@ impl Sampler {
 
     /// Draws one of the finite logits, of which `best` is the first greatest; that one if there are none.
     fn draw(&mut self, logits: &[f32], best: u32) -> u32 {
+        let plain = self.plain_draw();
+        let draw = uniform(self.sampling.seed, self.drawn);
+        self.drawn += 1;
+        if let Some(choice) = plain {
+            return choice.pick(logits).unwrap_or(best);
+        }
         let temperature = self.sampling.temperature;
         let top = logits[best as usize];
         // The most likely token weighs 1, so that the weights never vanish together.
         let weight = |logit: f32| if logit.is_finite() { ((logit - top) / temperature).exp() } else { 0.0 };
-        let draw = uniform(self.sampling.seed, self.drawn);
-        self.drawn += 1;
         let (top_k, min_p, top_p) = (self.sampling.top_k, self.sampling.min_p, self.sampling.top_p);
-        if (top_k == 0 || top_k >= logits.len()) && top_p >= 1.0 && min_p <= 0.0 {
-            return choose(logits.iter().zip(0..).map(|(&logit, id)| (weight(logit), id)), draw).unwrap_or(best);
-        }
         let candidates = &mut self.candidates;
         candidates.clear();
         candidates.extend(logits.iter().zip(0..).map(|(&logit, id)| (weight(logit), id)));
@@ -235,13 +256,9 @@ fn choose(candidates: impl Iterator<Item = (f32, u32)> + Clone, draw: f64) -> Op
     chosen
 }
 
-/// A number in 0 .. 1 that depends on seed and counter only (splitmix64's finaliser, 53 bits).
-fn uniform(seed: u64, counter: u64) -> f64 {
-    let mut z =
-        seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add((counter + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+/// A number in 0 .. 1 that depends on seed and number of the draw only.
+fn uniform(seed: u64, draw: u64) -> f64 {
+    (draw_bits(seed, draw) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

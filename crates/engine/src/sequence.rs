@@ -4,7 +4,7 @@ mod choosing;
 
 use std::time::Instant;
 
-use model::{SequenceId, Span, Wanted};
+use model::{Choice, SequenceId, Span, Wanted};
 
 use crate::cache::Path;
 use crate::constrained::Constrained;
@@ -139,12 +139,19 @@ impl Sequence {
 
     /// Its part of a step.
     pub(crate) fn span<'a>(&self, row: &Row, ids: &'a [u32]) -> Span<'a> {
-        let wanted = match self.logit_rows(row) {
-            0 => Wanted::None,
-            1 => Wanted::Last,
-            _ => Wanted::All,
+        let wanted = match (self.logit_rows(row), self.choice()) {
+            (0, _) => Wanted::None,
+            (rows, Some(choice)) => Wanted::Chosen { choice, rows },
+            (1, None) => Wanted::Last,
+            (_, None) => Wanted::All,
         };
         Span { sequence: self.id.expect("it runs"), ids, wanted }
+    }
+
+    /// The choice that its next token is, where its logits are wanted for nothing else.
+    fn choice(&self) -> Option<Choice> {
+        let is_free = self.constrained.is_none() && self.prompt_logprobs.is_none();
+        self.sampler.choice().filter(|_| is_free)
     }
 
     /// Rows of logits of its part of a step: of each token whose row tells of the prompt, else behind the last token and behind each

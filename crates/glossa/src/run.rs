@@ -68,7 +68,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Error> {
         true => None,
         false => Some(guards::guards(&vocabulary, arguments)?),
     };
-    let job = Job { sampling, stop_ids, tokens_max: arguments.max_tokens, drafts, guards, ..Job::new(ids) };
+    // Only JSON tells log probabilities.
+    let top_logprobs = arguments.json.then_some(0);
+    let tokens_max = arguments.max_tokens;
+    let job = Job { sampling, stop_ids, tokens_max, top_logprobs, drafts, guards, ..Job::new(ids) };
     let turn = generate(arguments, &engine, &vocabulary, job, &mut progress)?;
     if arguments.json {
         print_json(&turn, loading_time)?;

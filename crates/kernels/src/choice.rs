@@ -9,8 +9,10 @@
 pub struct Choice {
     /// Logits are divided by it; 0 chooses the greatest.
     pub temperature: f32,
-    /// What the draw's noise is made of; not looked at where nothing is drawn.
-    pub noise: u64,
+    /// What all draws of a sequence are made of; not looked at where nothing is drawn.
+    pub seed: u64,
+    /// The number of the draw.
+    pub draw: u64,
 }
 
 /// What a choice has found so far.
@@ -29,7 +31,13 @@ const RUN: usize = 16;
 
 impl Choice {
     /// The greatest.
-    pub const GREATEST: Self = Self { temperature: 0.0, noise: 0 };
+    pub const GREATEST: Self = Self { temperature: 0.0, seed: 0, draw: 0 };
+
+    /// The choice so many draws later.
+    #[must_use]
+    pub const fn later(self, draws: usize) -> Self {
+        Self { draw: self.draw.wrapping_add(draws as u64), ..self }
+    }
 
     /// The token that is chosen of `logits` `[vocabulary]`, the first of equals; `None` where no logit is finite. What is not finite is never
     /// chosen.
@@ -100,13 +108,15 @@ impl Choice {
     /// The upper bits of w: two rounds of a mixer of 32 bits, which vectors of old processors can multiply.
     #[inline(always)]
     fn high(self, id: u32) -> u32 {
-        let once = mixed(id.wrapping_mul(0x9E37_79B9).wrapping_add(self.noise as u32));
-        mixed(once.wrapping_add((self.noise >> 32) as u32))
+        let noise = draw_bits(self.seed, self.draw);
+        let once = mixed(id.wrapping_mul(0x9E37_79B9).wrapping_add(noise as u32));
+        mixed(once.wrapping_add((noise >> 32) as u32))
     }
 
     /// The lower ones, needed only of the few that come near.
     fn low(self, id: u32) -> u32 {
-        mixed(self.high(id) ^ mixed(id.wrapping_add((self.noise >> 16) as u32)).rotate_left(7))
+        let noise = draw_bits(self.seed, self.draw);
+        mixed(self.high(id) ^ mixed(id.wrapping_add((noise >> 16) as u32)).rotate_left(7))
     }
 }
 
@@ -115,6 +125,17 @@ impl Best {
     pub(crate) const fn above(top: f32) -> Self {
         Self { top, score: f64::NEG_INFINITY, id: None }
     }
+}
+
+/// 64 bits that depend on seed and number only (splitmix64's finaliser).
+#[inline(always)]
+#[must_use]
+pub const fn draw_bits(seed: u64, draw: u64) -> u64 {
+    let step = draw.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let z = seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(step);
+    let z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ z >> 31
 }
 
 /// A mixer of 32 bits, each of whose output bits depends on each of its input bits.
@@ -173,7 +194,7 @@ mod tests {
             let logits = numbers(count, count as u32);
             for (index, temperature) in [0.0, f32::from_bits(1), 0.1, 0.7, 1.0, 2.0, 50.0, f32::MAX].into_iter().enumerate() {
                 for seed in 0..20 {
-                    let choice = Choice { temperature, noise: (seed * 8 + index as u64).wrapping_mul(0xD134_2543_DE82_EF95) };
+                    let choice = Choice { temperature, seed, draw: index as u64 };
                     assert_eq!(choice.pick(&logits), slow_pick(choice, &logits), "{count} {choice:?}");
                 }
             }
@@ -189,9 +210,8 @@ mod tests {
             let draws = 200_000_u32;
             let mut counts = [0_u32; 7];
             for draw in 0..draws {
-                // Numbers of sequences and steps: what differs in few bits must be as good as what differs in many.
-                let noise = u64::from(draw) | u64::from(draw % 3) << 40;
-                counts[Choice { temperature, noise }.pick(&logits).unwrap() as usize] += 1;
+                let (seed, draw) = (u64::from(draw % 7), u64::from(draw));
+                counts[Choice { temperature, seed, draw }.pick(&logits).unwrap() as usize] += 1;
             }
             for (count, weight) in counts.into_iter().zip(weights) {
                 let expected = weight / total;
@@ -204,7 +224,7 @@ mod tests {
 
     #[test]
     fn noise_of_many_tokens_is_even_and_of_neighbours_unrelated() {
-        let (tokens, choice) = (1 << 18, Choice { temperature: 1.0, noise: 0x0123_4567_89AB_CDEF });
+        let (tokens, choice) = (1 << 18, Choice { temperature: 1.0, seed: 3, draw: 5 });
         let uniform = |id: u32| f64::from(choice.high(id)) / f64::from(u32::MAX);
         let mean = (0..tokens).map(uniform).sum::<f64>() / f64::from(tokens);
         assert!((mean - 0.5).abs() < 5.0 * (1.0 / 12.0_f64 / f64::from(tokens)).sqrt(), "{mean}");
@@ -229,7 +249,7 @@ mod tests {
     #[test]
     fn nothing_finite_is_no_choice() {
         for temperature in [0.0, 1.0] {
-            let choice = Choice { temperature, noise: 1 };
+            let choice = Choice { temperature, ..Choice::GREATEST };
             assert_eq!(choice.pick(&[]), None);
             assert_eq!(choice.pick(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY]), None);
             assert_eq!(choice.pick(&[f32::NAN, f32::MIN, f32::NAN]), Some(1));

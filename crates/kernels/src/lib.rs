@@ -22,7 +22,7 @@ mod storage;
 pub use backend::{
     Attention, Backend, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
 };
-pub use choice::Choice;
+pub use choice::{Choice, draw_bits};
 pub use cpu::training::{AdamStep, AttentionShape, Matrix, MuonStep, Place, Target, Training};
 pub use cpu::{Cpu, Early, Isa, IsaKind, WeightForm};
 pub use error::Error;

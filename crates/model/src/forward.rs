@@ -3,7 +3,7 @@
 //! A batch is a list of spans, each a run of new tokens of one sequence. Prefill and decode differ only in a span's length.
 
 use kernels::{
-    Attention, Backend, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
+    Attention, Backend, Choice, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
 };
 
 use crate::checkpoint::{Checkpoint, LayerWeights};
@@ -68,6 +68,8 @@ struct Work<B: Backend> {
     ids: Vec<u32>,
     /// The rows whose logits are wanted.
     wanted: Vec<usize>,
+    /// For each of those, what its logits are wanted for, where only that counts.
+    choices: Vec<Option<Choice>>,
 }
 
 impl<B: Backend> GptOss<B> {
@@ -75,13 +77,12 @@ impl<B: Backend> GptOss<B> {
     #[must_use]
     pub fn new(backend: B, checkpoint: Checkpoint, kv: KvPrecision) -> Self {
         let config = checkpoint.config;
-        let plain = |matrix| backend.load_linear(LinearWeights { matrix, bias: None });
         let layers = config.layers.iter().zip(checkpoint.layers);
         Self {
             kv,
             frequencies: Frequencies::new(&config.rope, config.head_dim),
             embedding: backend.load_exact_linear(LinearWeights { matrix: checkpoint.embedding, bias: None }),
-            unembedding: plain(checkpoint.unembedding),
+            unembedding: backend.load_unembedding(LinearWeights { matrix: checkpoint.unembedding, bias: None }),
             final_norm: checkpoint.final_norm,
             layers: layers.map(|(&kind, weights)| Layer::new(&backend, &config, kind, weights)).collect(),
             sequences: Vec::new(),
@@ -180,6 +181,7 @@ impl<B: Backend> GptOss<B> {
         let work = &mut self.work;
         work.ids.clear();
         work.wanted.clear();
+        work.choices.clear();
         work.rotary.clear();
         for span in batch {
             let first = self.sequences[span.sequence.0].as_ref().expect("the sequence is open").length;
@@ -191,8 +193,13 @@ impl<B: Backend> GptOss<B> {
             match span.wanted {
                 Wanted::None => {}
                 Wanted::Last => work.wanted.push(rows.end - 1),
+                Wanted::Chosen { choice, rows: count } => {
+                    work.wanted.extend(rows.end - count..rows.end);
+                    work.choices.extend((0..count).map(|draws| Some(choice.later(draws))));
+                }
                 Wanted::All => work.wanted.extend(rows),
             }
+            work.choices.resize(work.wanted.len(), None);
         }
     }
 
@@ -200,10 +207,14 @@ impl<B: Backend> GptOss<B> {
     fn unembed(&mut self, logits: &mut Vec<f32>) {
         let (backend, work) = (&self.backend, &mut self.work);
         logits.reserve(work.wanted.len() * self.config.vocabulary_size);
-        for rows in work.wanted.chunks(UNEMBED_ROWS) {
+        for (rows, choices) in work.wanted.chunks(UNEMBED_ROWS).zip(work.choices.chunks(UNEMBED_ROWS)) {
             backend.gather(&work.residual, rows, &mut work.scratch);
             backend.rms_norm(&work.scratch, &self.final_norm, self.config.rms_norm_epsilon, &mut work.normed);
-            backend.linear(&self.unembedding, &work.normed, &mut work.scratch);
+            let choices: Option<Vec<Choice>> = choices.iter().copied().collect();
+            match choices {
+                Some(choices) => backend.choosable(&self.unembedding, &work.normed, &choices, &mut work.scratch),
+                None => backend.linear(&self.unembedding, &work.normed, &mut work.scratch),
+            }
             backend.read(&work.scratch, logits);
         }
     }
@@ -368,6 +379,7 @@ impl<B: Backend> Default for Work<B> {
             routing: Routing::default(),
             ids: Vec::new(),
             wanted: Vec::new(),
+            choices: Vec::new(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub use checkpoint::{Checkpoint, LayerWeights, Layout, MemoryPlan, PLANNED_CHUNK
 pub use config::{AttentionKind, ModelConfig, Rope, Yarn};
 pub use error::Error;
 pub use forward::GptOss;
+pub use kernels::{Choice, draw_bits};
 pub use model::{Device, Model, Precision, SequenceId, Span, Wanted, load, load_with, load_with_kv, pack};
 pub use pages::{KvShape, PageId};
 pub use rope::Frequencies;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kernels::{Cpu, IsaKind, KvPrecision, PackStore, PackWriter, Reference, WeightForm};
+use kernels::{Choice, Cpu, IsaKind, KvPrecision, PackStore, PackWriter, Reference, WeightForm};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{AttentionKind, ModelConfig};
@@ -64,12 +64,20 @@ pub struct Span<'a> {
 }
 
 /// Which tokens of a span need logits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Wanted {
     /// None: the prompt goes on in a later span.
     None,
     /// The last.
     Last,
+    /// The last so many, each for one choice only: what could be chosen has the logits that [`Wanted::All`] gives, what cannot be
+    /// chosen has others near them, with which it cannot. For large vocabularies that is read from less memory.
+    Chosen {
+        /// Of the first of these tokens; each one behind it is of the next draw.
+        choice: Choice,
+        /// How many; at most the span's.
+        rows: usize,
+    },
     /// Every one.
     All,
 }

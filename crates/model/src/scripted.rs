@@ -9,6 +9,8 @@ mod noise;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use kernels::Choice;
+
 use crate::config::{AttentionKind, ModelConfig, Rope};
 use crate::error::Error;
 use crate::model::{Model, SequenceId, Span, Wanted};
@@ -331,8 +333,10 @@ impl Model for Scripted {
             let rows = match span.wanted {
                 Wanted::None => 0,
                 Wanted::Last => 1,
+                Wanted::Chosen { rows, .. } => rows,
                 Wanted::All => span.ids.len(),
             };
+            let first = logits.len();
             for length in sequence.length + 1 - rows..=sequence.length {
                 let start = logits.len();
                 logits.resize(start + self.config.vocabulary_size, 0.0);
@@ -349,9 +353,21 @@ impl Model for Scripted {
                 sequence.said += 1;
                 logits[start + token as usize] = SCRIPTED_LOGIT;
             }
+            if let Wanted::Chosen { choice, .. } = span.wanted {
+                for (draws, row) in logits[first..].chunks_exact_mut(self.config.vocabulary_size).enumerate() {
+                    spoil(row, choice.later(draws));
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// Leaves nothing right that is not chosen, so that whoever asked for a choice only can use no more than that.
+fn spoil(row: &mut [f32], choice: Choice) {
+    let chosen = choice.pick(row);
+    let others = row.iter_mut().zip(0..).filter(|&(_, id)| Some(id) != chosen);
+    others.for_each(|(logit, _)| *logit -= 1.0);
 }
 
 #[cfg(test)]

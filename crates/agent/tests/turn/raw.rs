@@ -42,7 +42,7 @@ fn agent() -> Agent {
 fn tokens_come_with_their_text_and_the_end_by_itself() {
     let agent = agent();
     let stop_ids = agent.stop_ids().to_vec();
-    let job = Job { stop_ids, top_logprobs: 3, ..job(&agent, "x<|start|>assistant") };
+    let job = Job { stop_ids, top_logprobs: Some(3), ..job(&agent, "x<|start|>assistant") };
     let (text, tokens, outcome) = hear(&agent, request(job));
     assert_eq!(text, SAID);
     let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();

@@ -85,7 +85,7 @@ fn alternatives_are_the_models_own_whatever_the_settings() {
             for top_logprobs in [0, 1, 20] {
                 let prompt = prompt(5, 70);
                 let job =
-                    Job { sampling: sampling.clone(), drafts, top_logprobs, tokens_max: Some(60), ..job(&prompt) };
+                    Job { sampling: sampling.clone(), drafts, top_logprobs: Some(top_logprobs), tokens_max: Some(60), ..job(&prompt) };
                 let heard = hear(engine.submit(job).unwrap());
                 let ids = heard.tokens.iter().map(|token| token.id);
                 let places = oracle(&prompt.iter().copied().chain(ids).collect::<Vec<_>>());
@@ -100,6 +100,30 @@ fn alternatives_are_the_models_own_whatever_the_settings() {
 }
 
 #[test]
+fn whether_probabilities_are_asked_for_changes_no_token() {
+    // The model spoils all logits but the one that is chosen where nobody asks for them.
+    let noisy = Scripted::noisy(config(4096), 5, vec![(7, 2.0), (9, 2.0)]);
+    let engine = Engine::new(Box::new(noisy), Limits::single(4096, 64)).unwrap();
+    let warm = Sampling { temperature: 0.8, seed: 11, ..Sampling::default() };
+    let text: Vec<u32> = prompt(5, 70).into_iter().map(|id| id % VOCABULARY as u32).collect();
+    let fits = |sampling: &Sampling| sampling.logit_bias.iter().all(|&(id, _)| (id as usize) < VOCABULARY);
+    for sampling in samplings().into_iter().chain([warm]).filter(fits) {
+        for drafts in [Drafts::Off, Drafts::Always(DraftLimits::default())] {
+            let job = Job { sampling: sampling.clone(), drafts, tokens_max: Some(60), ..job(&text) };
+            let [asked, unasked] = [Some(0), None].map(|top_logprobs| {
+                let job = Job { top_logprobs, ..job.clone() };
+                hear(engine.submit(job).unwrap()).tokens
+            });
+            let ids = |tokens: &[Sampled]| tokens.iter().map(|token| token.id).collect::<Vec<_>>();
+            assert_eq!(ids(&asked), ids(&unasked), "{sampling:?}");
+            let is_free = sampling.logit_bias.is_empty() && sampling.top_k == 0;
+            let are_near = asked.iter().zip(&unasked).all(|(asked, unasked)| asked.logprob == unasked.logprob);
+            assert_eq!(are_near, !is_free, "nothing else is computed where a setting needs all: {sampling:?}");
+        }
+    }
+}
+
+#[test]
 fn a_forced_token_tells_what_is_known_of_its_place() {
     let engine = Engine::new(model(), Limits::single(4096, 64)).unwrap();
     let prompt = prompt(5, 70);
@@ -107,7 +131,7 @@ fn a_forced_token_tells_what_is_known_of_its_place() {
     let logit_bias = vec![(7, 90.0), (9, 90.0)];
     let sampling = Sampling { temperature: 0.0, logit_bias, ..Sampling::default() };
     let drafts = Drafts::Always(DraftLimits::default());
-    let free = Job { sampling, drafts, top_logprobs: 2, tokens_max: Some(60), ..job(&prompt) };
+    let free = Job { sampling, drafts, top_logprobs: Some(2), tokens_max: Some(60), ..job(&prompt) };
     let said = hear(engine.submit(free.clone()).unwrap()).tokens;
     let mut known = 0;
     for budget in 1..50 {
@@ -253,14 +277,14 @@ fn broken_logits_of_a_prompt_fail_its_job_alone() {
 fn more_alternatives_than_allowed_are_refused_by_name() {
     let (engine, _) = free(&[5], limits(64, 16));
     for (name, job) in [
-        ("top_logprobs", Job { top_logprobs: 21, ..job(&[1]) }),
+        ("top_logprobs", Job { top_logprobs: Some(21), ..job(&[1]) }),
         ("prompt_logprobs", Job { prompt_logprobs: Some(21), ..job(&[1]) }),
     ] {
         let refused = engine.submit(job).err().unwrap().to_string();
         assert_eq!(refused, format!("{name} is 21: expected a number from 0 to 20"));
     }
     // A vocabulary of 32 has that many.
-    let job = Job { top_logprobs: 20, prompt_logprobs: Some(20), tokens_max: Some(1), ..job(&[1, 2]) };
+    let job = Job { top_logprobs: Some(20), prompt_logprobs: Some(20), tokens_max: Some(1), ..job(&[1, 2]) };
     let heard = hear(engine.submit(job).unwrap());
     assert_eq!((heard.tokens[0].top.len(), heard.prompt[1].top.len()), (20, 20));
 }

@@ -65,13 +65,12 @@ pub(crate) fn request(
 ) -> RawRequest {
     let Wanted { tokens_max, stop, stop_ids, ignore_ends, logprobs, prompt_logprobs, priority, cache_salt } = wanted;
     let own = if *ignore_ends { &[] } else { app.agent().stop_ids() };
-    let top_logprobs = logprobs.unwrap_or(0);
     let job = Job {
         sampling,
         stop_ids: own.iter().chain(*stop_ids).copied().collect(),
         tokens_max: Some(*tokens_max),
-        top_logprobs,
-        prompt_logprobs: prompt_logprobs.then_some(top_logprobs),
+        top_logprobs: *logprobs,
+        prompt_logprobs: prompt_logprobs.then_some(logprobs.unwrap_or(0)),
         priority: *priority,
         deadline: app.settings().request_timeout.map(|time| Instant::now() + time),
         tenant: tenant(caller, *cache_salt),

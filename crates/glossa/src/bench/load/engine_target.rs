@@ -148,6 +148,7 @@ impl Target for EngineTarget {
         let job = Job {
             sampling: Sampling { temperature: 0.0, ..Sampling::default() },
             tokens_max: Some(request.answer_tokens),
+            top_logprobs: None,
             boundaries: request.boundaries.clone(),
             tenant: vec![request.tenant],
             constraint: self.form().clone(),

@@ -73,7 +73,7 @@ fn passed_over(cpu: &Cpu, layer: &Linear, x: &Rows, choices: &[Choice]) -> Vec<u
 
 fn choices(count: usize) -> Vec<Choice> {
     let temperatures = [0.0, 1.0, 0.3, 5.0, 0.0];
-    (0..count).map(|row| Choice { temperature: temperatures[row % 5], noise: (row as u64).wrapping_mul(0xD134_2543_DE82_EF95) }).collect()
+    (0..count).map(|row| Choice { temperature: temperatures[row % 5], seed: 1, draw: row as u64 }).collect()
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn many_draws_are_those_of_all_products() {
         // Flat distributions and peaked ones.
         let scale = [0.02, 0.3, 1.0][turn as usize % 3];
         let x = rows(numbers(COLUMNS, turn).into_iter().map(|value| value * scale).collect());
-        passed_over(&cpu, &layer, &x, &[Choice { temperature: 1.0, noise: turn.wrapping_mul(0x1234_5678_9ABC_DEF1) }]);
+        passed_over(&cpu, &layer, &x, &[Choice { temperature: 1.0, seed: turn, draw: 0 }]);
     }
 }
 
