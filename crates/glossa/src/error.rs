@@ -52,6 +52,10 @@ pub(crate) enum Error {
     )]
     SelfTest { model: String, isa: &'static str, deviation: f64, tolerance: f64 },
     #[error(
+        "{model}: the rough copy of the unembedding chooses another token than all logits do with the kernels for {isa}, so nothing is served; pack the model again with `glossa pack`, or try --isa with another one, and report this with `glossa bench --machine`"
+    )]
+    SelfTestChoice { model: String, isa: &'static str },
+    #[error(
         "serving needs {planned}, the machine has {machine}: weights {weights}, keys and values {keys_and_values}; lower --kv-mib, or use --dense-weights q8 or a smaller model"
     )]
     Memory { planned: String, machine: String, weights: String, keys_and_values: String },

@@ -162,7 +162,9 @@ pub(crate) fn readable(bytes: u64) -> String {
 
 /// Weights in the fast kernels' form, beside the embedding, routers and vectors, which stay as they are.
 fn packed(checkpoint: &Checkpoint, precision: Precision) -> u64 {
-    let mut bytes = checkpoint.embedding.bytes.len() + dense_bytes(&checkpoint.unembedding, precision);
+    let unembedding = &checkpoint.unembedding;
+    let mut bytes = checkpoint.embedding.bytes.len() + dense_bytes(unembedding, precision);
+    bytes += precision.rough_bytes(unembedding);
     for layer in &checkpoint.layers {
         let experts = layer.gate_up.matrices().chain([&layer.down]);
         bytes += experts.map(|matrix| matrix.blocks.len() + matrix.scales.len()).sum::<usize>();

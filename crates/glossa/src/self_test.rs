@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use kernels::{IsaKind, KvPrecision};
-use model::{Checkpoint, Device, Model, Precision, Span, Wanted};
+use model::{Checkpoint, Choice, Device, Model, Precision, Span, Wanted};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -87,7 +87,29 @@ pub(crate) fn model(model: &mut dyn Model, place: &Path, device: Device, precisi
     let found = logits(model, &check.ids)?;
     let [least, most] = OWN_TOLERANCE_RANGE;
     let tolerance = (OWN_TOLERANCE * check.sensitivity).clamp(least, most);
-    judge(&place.display().to_string(), device, deviation(&found, &check.logits), tolerance)
+    let name = place.display().to_string();
+    judge(&name, device, deviation(&found, &check.logits), tolerance)?;
+    choices(model, &name, device, &check.ids)
+}
+
+/// Refuses a model that chooses otherwise where it is asked for nothing but a choice.
+fn choices(model: &mut dyn Model, name: &str, device: Device, ids: &[u32]) -> Result<(), Error> {
+    let warm = Choice { temperature: 1.0, ..Choice::GREATEST };
+    let sequence = model.open_sequence();
+    let mut logits = Vec::new();
+    for choice in [Choice::GREATEST, warm] {
+        let mut chosen = |model: &mut dyn Model, wanted| {
+            model.forward(&[Span { sequence, ids: &ids[..1], wanted }], &mut logits)?;
+            model.truncate(sequence, 0);
+            Ok::<_, Error>(choice.pick(&logits))
+        };
+        let expected = chosen(model, Wanted::Last)?;
+        if chosen(model, Wanted::Chosen { choice, rows: 1 })? != expected {
+            return Err(Error::SelfTestChoice { model: name.to_owned(), isa: loading::isa_name(device) });
+        }
+    }
+    model.close_sequence(sequence);
+    Ok(())
 }
 
 /// Writes a model's check, computed with the scalar kernels from its packed weights.

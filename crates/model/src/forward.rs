@@ -190,14 +190,9 @@ impl<B: Backend> GptOss<B> {
             }
             let rows = work.ids.len()..work.ids.len() + span.ids.len();
             work.ids.extend_from_slice(span.ids);
-            match span.wanted {
-                Wanted::None => {}
-                Wanted::Last => work.wanted.push(rows.end - 1),
-                Wanted::Chosen { choice, rows: count } => {
-                    work.wanted.extend(rows.end - count..rows.end);
-                    work.choices.extend((0..count).map(|draws| Some(choice.later(draws))));
-                }
-                Wanted::All => work.wanted.extend(rows),
+            work.wanted.extend(rows.end - span.logit_rows()..rows.end);
+            if let Wanted::Chosen { choice, rows } = span.wanted {
+                work.choices.extend((0..rows).map(|draws| Some(choice.later(draws))));
             }
             work.choices.resize(work.wanted.len(), None);
         }

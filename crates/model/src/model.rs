@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kernels::{Choice, Cpu, IsaKind, KvPrecision, PackStore, PackWriter, Reference, WeightForm};
+use kernels::{Choice, Cpu, DenseMatrix, IsaKind, KvPrecision, PackStore, PackWriter, Reference, WeightForm};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{AttentionKind, ModelConfig};
@@ -31,6 +31,13 @@ impl Precision {
             Self::Exact => KvPrecision::F32,
             Self::Default | Self::DenseEight => KvPrecision::BF16,
         }
+    }
+
+    /// Bytes of the rough copy that a CPU makes of an unembedding, to read instead of it where a token is chosen; 0 where it makes
+    /// none.
+    #[must_use]
+    pub fn rough_bytes(self, unembedding: &DenseMatrix) -> usize {
+        Cpu::rough_bytes(unembedding, form(self))
     }
 }
 
@@ -61,6 +68,19 @@ pub struct Span<'a> {
     pub ids: &'a [u32],
     /// Which of them need logits.
     pub wanted: Wanted,
+}
+
+impl Span<'_> {
+    /// Rows of logits that it asks for.
+    #[must_use]
+    pub const fn logit_rows(&self) -> usize {
+        match self.wanted {
+            Wanted::None => 0,
+            Wanted::Last => 1,
+            Wanted::Chosen { rows, .. } => rows,
+            Wanted::All => self.ids.len(),
+        }
+    }
 }
 
 /// Which tokens of a span need logits.

@@ -330,12 +330,7 @@ impl Model for Scripted {
         for span in batch {
             let sequence = self.sequences[span.sequence.0].as_mut().expect("the sequence is open");
             sequence.append(span.ids, block_positions, window, &self.counter);
-            let rows = match span.wanted {
-                Wanted::None => 0,
-                Wanted::Last => 1,
-                Wanted::Chosen { rows, .. } => rows,
-                Wanted::All => span.ids.len(),
-            };
+            let rows = span.logit_rows();
             let first = logits.len();
             for length in sequence.length + 1 - rows..=sequence.length {
                 let start = logits.len();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use kernels::{HugeBytes, KvPrecision, Pool, measure};
-use model::{AttentionKind, Checkpoint, Model, Precision, SequenceId, Span, Wanted};
+use model::{AttentionKind, Checkpoint, Choice, Model, Precision, SequenceId, Span, Wanted};
 use serde_json::{Value, json};
 
 use super::tokens::Ids;
@@ -155,8 +155,10 @@ fn decode(
         for _ in 0..arguments.decode {
             let ids: Vec<[u32; 1]> = sequences.iter_mut().map(|(_, ids)| [ids.next_id()]).collect();
             let spans = sequences.iter().zip(&ids);
+            // As one would go on with the likeliest token, though other ones come.
+            let wanted = Wanted::Chosen { choice: Choice::GREATEST, rows: 1 };
             let spans: Vec<Span<'_>> =
-                spans.map(|((sequence, _), ids)| Span { sequence: *sequence, ids, wanted: Wanted::Last }).collect();
+                spans.map(|((sequence, _), ids)| Span { sequence: *sequence, ids, wanted }).collect();
             model.forward(&spans, &mut logits)?;
         }
         let tokens = (arguments.decode * batch) as f64;
@@ -184,8 +186,9 @@ impl Work {
         let config = &checkpoint.config;
         let chosen = config.experts_per_token as f64 / config.experts as f64;
         let unembedding = &checkpoint.unembedding;
-        let mut work =
-            Self { weight_bytes_per_token: dense_bytes(unembedding, precision) as f64, macs_per_prompt_token: 0.0 };
+        let rough = precision.rough_bytes(unembedding);
+        let read = if rough > 0 { rough } else { dense_bytes(unembedding, precision) };
+        let mut work = Self { weight_bytes_per_token: read as f64, macs_per_prompt_token: 0.0 };
         for layer in &checkpoint.layers {
             for matrix in layer.gate_up.matrices().chain([&layer.down]) {
                 work.weight_bytes_per_token += (matrix.blocks.len() + matrix.scales.len()) as f64 * chosen;

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Error, Model, PageId, SequenceId, Span, Wanted};
+use model::{Error, Model, PageId, SequenceId, Span};
 
 /// Far above what any model says.
 const DICTATED_LOGIT: f32 = 1e4;
@@ -55,11 +55,7 @@ impl Model for Dictated {
         let mut rows = logits.chunks_exact_mut(self.inner.config().vocabulary_size);
         for span in batch {
             let end = self.inner.sequence_length(span.sequence);
-            let count = match span.wanted {
-                Wanted::None => 0,
-                Wanted::Last => 1,
-                Wanted::All => span.ids.len(),
-            };
+            let count = span.logit_rows();
             for (position, row) in (end + 1 - count..=end).zip(&mut rows) {
                 if let Some(logit) = text.get(position).and_then(|&id| row.get_mut(id as usize)) {
                     *logit = DICTATED_LOGIT;

@@ -5,6 +5,7 @@ use crate::backend::{Backend, LinearWeights};
 use crate::cpu::products::{Linear, WeightForm};
 use crate::cpu::isa::IsaKind;
 use crate::decode::{f32_to_bf16, f32_to_f16};
+use crate::pack::{PackReader, PackWriter};
 use crate::storage::DenseFormat;
 
 /// The last panel is not whole.
@@ -153,6 +154,26 @@ fn strange_activations_and_weights() {
         let (screened, _) = both(&cpu, &layer, &rows(numbers(COLUMNS, 7)), &choices(1));
         assert!(!screened.values[200].is_finite(), "broken weights are seen");
     }
+}
+
+#[test]
+fn a_copy_lies_in_a_file_with_the_rest() {
+    let folder = std::env::temp_dir().join(format!("glossa-screen-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("weights.pack");
+    let matrix = bf16(&numbers(ROWS * COLUMNS, 10));
+    let with = |store| Cpu::with_store(IsaKind::best(), 2, WeightForm::Packed, store).unwrap().with_screened_from(1);
+    let writer = with(PackStore::Writer(PackWriter::create(&path).unwrap()));
+    load(&writer, &matrix);
+    writer.finish_pack().unwrap();
+    let reader = PackReader::open(&path).unwrap();
+    let passed_over = reader.passed_over();
+    let (read, made) = (with(PackStore::Reader(reader)), with(PackStore::Memory));
+    let (x, choices) = (rows(numbers(2 * COLUMNS, 11)), choices(2));
+    let results = [read, made].map(|cpu| both(&cpu, &load(&cpu, &matrix), &x, &choices).0.values);
+    assert_eq!(results[0], results[1]);
+    assert_eq!(passed_over.load(Ordering::Relaxed), 0, "all of it comes from the file");
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
