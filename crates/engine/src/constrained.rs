@@ -94,6 +94,12 @@ impl Constrained {
         Some(took)
     }
 
+    /// Whether the mask leaves other tokens than this one, several of them.
+    pub(crate) fn forbids(&self, id: u32) -> bool {
+        let mask = self.mask.as_ref().and_then(|mask| mask.as_ref().ok());
+        mask.is_some_and(|mask| mask.only().is_none() && !mask.allows(id))
+    }
+
     /// The mask to choose the next token by.
     ///
     /// # Errors

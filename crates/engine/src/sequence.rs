@@ -139,7 +139,7 @@ impl Sequence {
 
     /// Its part of a step.
     pub(crate) fn span<'a>(&self, row: &Row, ids: &'a [u32]) -> Span<'a> {
-        let wanted = match (self.logit_rows(row), self.choice()) {
+        let wanted = match (self.logit_rows(row), self.choice(row)) {
             (0, _) => Wanted::None,
             (rows, Some(choice)) => Wanted::Chosen { choice, rows },
             (1, None) => Wanted::Last,
@@ -148,10 +148,16 @@ impl Sequence {
         Span { sequence: self.id.expect("it runs"), ids, wanted }
     }
 
-    /// The choice that its next token is, where its logits are wanted for nothing else.
-    fn choice(&self) -> Option<Choice> {
-        let is_free = self.constrained.is_none() && self.prompt_logprobs.is_none();
-        self.sampler.choice().filter(|_| is_free)
+    /// The choice that its next token is, where its logits are wanted for nothing else. Under a constraint it mostly is that.
+    fn choice(&self, row: &Row) -> Option<Choice> {
+        let is_sole = self.constrained.is_none() || row.drafts == 0;
+        self.sampler.choice().filter(|_| is_sole && self.prompt_logprobs.is_none())
+    }
+
+    /// Whether its next token cannot be told from logits for a choice alone: what was chosen is forbidden, or nobody knows yet.
+    pub(crate) fn needs_all(&self, row: &Row, logits: &[f32]) -> bool {
+        let Some((own, choice)) = self.constrained.as_ref().zip(self.choice(row)) else { return false };
+        !own.is_ready() || choice.pick(logits).is_some_and(|id| own.forbids(id))
     }
 
     /// Rows of logits of its part of a step: of each token whose row tells of the prompt, else behind the last token and behind each

@@ -151,6 +151,9 @@ pub trait Backend: Send + Sync + 'static {
     /// What must be equal for pages to be read by another process, and for what they hold to be what it would compute.
     fn kv_kind(&self) -> String;
 
+    /// What it computes with, for people: what was found out about the machine at the start.
+    fn describe(&self) -> String;
+
     /// Blocks of keys and values that caches and pages hold together; what is shared counts once.
     fn kv_blocks_in_use(&self) -> usize;
 

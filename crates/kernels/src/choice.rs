@@ -22,6 +22,8 @@ pub(crate) struct Best {
     pub(crate) top: f32,
     /// The greatest score.
     pub(crate) score: f64,
+    /// The same, rounded.
+    bound: f32,
     /// Whose it is; the first of equals.
     pub(crate) id: Option<u32>,
 }
@@ -73,13 +75,15 @@ impl Choice {
             Some(other) => score > best.score || score == best.score && id < other,
         };
         if is_better {
-            (best.score, best.id) = (score, Some(id));
+            (best.score, best.bound, best.id) = (score, score as f32, Some(id));
         }
     }
 
     fn score(self, top: f32, logit: f32, id: u32) -> f64 {
-        let above = f64::from(logit) - f64::from(top);
-        if self.temperature == 0.0 { above } else { above / f64::from(self.temperature) + self.gumbel(id) }
+        if self.temperature == 0.0 {
+            return f64::from(logit);
+        }
+        (f64::from(logit) - f64::from(top)) / f64::from(self.temperature) + self.gumbel(id)
     }
 
     /// Whether a token whose logit is at most this could be chosen instead of the best: always if it could, rarely if it could
@@ -88,12 +92,12 @@ impl Choice {
     pub(crate) fn may_reach(self, best: &Best, logit: f32, id: u32) -> bool {
         /// Of the exponent, for what rounding takes from it.
         const SLACK: f32 = 1e-3;
-        let above = logit - best.top;
         if self.temperature == 0.0 {
-            return f64::from(above) >= best.score;
+            return logit >= best.bound;
         }
+        let above = logit - best.top;
         // g ≥ t where −ln(1 − w) ≤ exp(−t), so not where w > exp(−t).
-        let exponent = (above / self.temperature - best.score as f32) * std::f32::consts::LOG2_E + SLACK;
+        let exponent = (above / self.temperature - best.bound) * std::f32::consts::LOG2_E + SLACK;
         let least = (self.high(id) >> 8) as f32 * (1.0 / (1_u32 << 24) as f32);
         least <= power_above(exponent)
     }
@@ -123,7 +127,7 @@ impl Choice {
 impl Best {
     /// Nothing yet, beside logits of which this is about the greatest.
     pub(crate) const fn above(top: f32) -> Self {
-        Self { top, score: f64::NEG_INFINITY, id: None }
+        Self { top, score: f64::NEG_INFINITY, bound: f32::NEG_INFINITY, id: None }
     }
 }
 

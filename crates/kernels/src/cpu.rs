@@ -252,6 +252,17 @@ impl Backend for Cpu {
         format!("{}-{:?}", self.isa.kind.name(), self.form)
     }
 
+    fn describe(&self) -> String {
+        let (isa, threads) = (self.isa.kind.name(), self.pool.threads());
+        let early = match self.early() {
+            Early { one: true, few: true } => "asked for early",
+            Early { one: false, few: true } => "asked for early by several tokens",
+            Early { one: true, few: false } => "asked for early by one token",
+            Early { one: false, few: false } => "not asked for early",
+        };
+        format!("{isa}, {threads} threads, weights {early}")
+    }
+
     fn kv_blocks_in_use(&self) -> usize {
         self.blocks.in_use()
     }

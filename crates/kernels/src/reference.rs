@@ -93,6 +93,10 @@ impl Backend for Reference {
         "reference".into()
     }
 
+    fn describe(&self) -> String {
+        "the reference in f64".into()
+    }
+
     /// The slow twin does not count.
     fn kv_blocks_in_use(&self) -> usize {
         0

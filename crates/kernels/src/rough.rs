@@ -1,14 +1,14 @@
 //! A rough copy of dense rows in 4 bits per value, and how far it may be off. It must not know what it is good for.
 //!
 //! Values are rounded to E2M1 with an E8M0 scale per block of 32, the least with which nothing is cut off. Of each row is told
-//! how far a block's values are off at most, as a root mean square, and how large they are.
+//! how far its values are off, in all and in the worst block, and how large they are.
 
 use crate::decode::{FP4_VALUES, decode_dense, e8m0_to_f32};
 use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS, PackedFormat, Rows, dense_rows, pack_mxfp4, round_q8};
 use crate::storage::{DenseFormat, DenseMatrix, Mxfp4Layout};
 
-/// Bytes of a panel's spreads: those of [`Spreads::errors`], then those of [`Spreads::sizes`].
-pub(crate) const SPREAD_BYTES: usize = 2 * PANEL_ROWS * size_of::<f32>();
+/// Bytes of a panel's [`Spreads`], one field after the other.
+pub(crate) const SPREAD_BYTES: usize = 3 * PANEL_ROWS * size_of::<f32>();
 
 /// The greatest magnitude of E2M1.
 const GREATEST: f32 = 6.0;
@@ -16,29 +16,33 @@ const GREATEST: f32 = 6.0;
 const BETWEEN: [f32; 7] = [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0];
 /// An E8M0 scale of NaN.
 const NAN_SCALE: u8 = 255;
-/// Of a row's values, for what is lost when products are added up in f32.
-const SUMMING: f32 = 1e-4;
 
-/// Of sixteen rows, the greatest root mean square of a block.
+/// Mean squares of sixteen rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spreads {
-    /// Of the copy's errors.
+    /// Of the copy's errors, all columns together.
     pub(crate) errors: [f32; PANEL_ROWS],
-    /// Of the values themselves.
+    /// Of those of the worst block.
+    pub(crate) worst: [f32; PANEL_ROWS],
+    /// Of the values of the greatest block.
     pub(crate) sizes: [f32; PANEL_ROWS],
 }
 
 impl Spreads {
     /// From the bytes of a panel's spreads.
-    pub(crate) fn read(bytes: &[u8]) -> Self {
-        let number = |at: usize| f32::from_le_bytes(std::array::from_fn(|byte| bytes[at * size_of::<f32>() + byte]));
-        Self { errors: std::array::from_fn(number), sizes: std::array::from_fn(|row| number(PANEL_ROWS + row)) }
+    #[inline(always)]
+    pub(crate) fn read(bytes: &[u8; SPREAD_BYTES]) -> Self {
+        let numbers = bytes.as_chunks().0;
+        let number = |at: usize| f32::from_le_bytes(numbers[at]);
+        let field = |index: usize| std::array::from_fn(|row| number(index * PANEL_ROWS + row));
+        Self { errors: field(0), worst: field(1), sizes: field(2) }
     }
 
     /// The bytes of a panel's spreads.
     pub(crate) fn write(&self, out: &mut [u8]) {
-        let numbers = self.errors.iter().chain(&self.sizes);
-        numbers.zip(out.chunks_exact_mut(size_of::<f32>())).for_each(|(number, to)| to.copy_from_slice(&number.to_le_bytes()));
+        let Self { errors, worst, sizes } = self;
+        let numbers = errors.iter().chain(worst).chain(sizes);
+        numbers.zip(out.as_chunks_mut().0).for_each(|(number, to)| *to = number.to_le_bytes());
     }
 }
 
@@ -46,24 +50,24 @@ impl Spreads {
 pub(crate) fn pack_rough(matrix: &DenseMatrix, format: PackedFormat, panel: usize, out: &mut [u8]) -> Spreads {
     let (rows, columns) = (dense_rows(matrix, panel), matrix.columns);
     let (row_bytes, blocks) = (columns / 2, columns / BLOCK_COLUMNS);
-    let mut spreads = Spreads { errors: [0.0; PANEL_ROWS], sizes: [0.0; PANEL_ROWS] };
+    let mut spreads = Spreads { errors: [0.0; PANEL_ROWS], worst: [0.0; PANEL_ROWS], sizes: [0.0; PANEL_ROWS] };
     let (mut values, mut nibbles, mut scales) =
         (vec![0.0; columns], vec![0; PANEL_ROWS * row_bytes], vec![0; PANEL_ROWS * blocks]);
     for (row, bytes) in rows.iter().enumerate() {
         let Some(bytes) = bytes else { continue };
         held(format, matrix.format, bytes, &mut values);
         let (nibbles, scales) = (&mut nibbles[row * row_bytes..][..row_bytes], &mut scales[row * blocks..][..blocks]);
-        let (mut error, mut size) = (0.0, 0.0);
+        let (mut error, mut worst, mut size) = (0.0, 0.0, 0.0);
         for ((values, nibbles), scale) in values.as_chunks().0.iter().zip(nibbles.as_chunks_mut().0).zip(scales) {
             *scale = round(values, nibbles);
             // What is not a number must not be passed over.
             let greater = |most: f32, sum: f32| if sum <= most { most } else { sum };
             let sums = squares(values, nibbles, *scale);
-            (error, size) = (greater(error, sums.0), greater(size, sums.1));
+            error += sums.0;
+            (worst, size) = (greater(worst, sums.0), greater(size, sums.1));
         }
-        let root = |sum: f32| (sum / BLOCK_COLUMNS as f32).sqrt();
-        spreads.sizes[row] = root(size);
-        spreads.errors[row] = root(error) + SUMMING * root(size);
+        spreads.errors[row] = error / columns as f32;
+        [spreads.worst[row], spreads.sizes[row]] = [worst, size].map(|sum| sum / BLOCK_COLUMNS as f32);
     }
     let parts = |row: usize| (&nibbles[row * row_bytes..][..row_bytes], &scales[row * blocks..][..blocks]);
     let parts: Rows<(&[u8], &[u8])> = std::array::from_fn(|row| rows[row].map(|_| parts(row)));
@@ -172,11 +176,10 @@ mod tests {
         let mut bytes = [0; SPREAD_BYTES];
         found.write(&mut bytes);
         assert_eq!(Spreads::read(&bytes), found);
-        let size = ((0.25_f32 + 1.0 + 36.0 + 9.0) / 4.0).sqrt();
-        assert!((found.errors[0] - SUMMING * size).abs() < 1e-6 && (found.sizes[0] - size).abs() < 1e-5, "{found:?}");
         // 5 is between 4 and 6.
-        let size = ((25.0_f32 + 36.0) / 2.0).sqrt();
-        assert!((found.errors[1] - 0.5_f32.sqrt() - SUMMING * size).abs() < 1e-5, "{found:?}");
-        assert!((found.errors[3], found.sizes[3]) == (0.0, 0.0), "there is no such row");
+        let (small, large) = ((0.25 + 1.0 + 36.0 + 9.0) / 4.0, (25.0 + 36.0) / 2.0);
+        let of = |row: usize| [found.errors[row], found.worst[row], found.sizes[row]];
+        assert_eq!([of(0), of(1)], [[0.0, 0.0, small], [0.25, 0.5, large]]);
+        assert_eq!(of(3), [0.0; 3], "there is no such row");
     }
 }

@@ -198,14 +198,22 @@ impl<B: Backend> GptOss<B> {
         }
     }
 
-    /// Normalises and unembeds the wanted rows, in parts.
-    fn unembed(&mut self, logits: &mut Vec<f32>) {
+    /// Picks rows of the residual and normalises them.
+    fn end(&mut self, rows: std::ops::Range<usize>) {
         let (backend, work) = (&self.backend, &mut self.work);
-        logits.reserve(work.wanted.len() * self.config.vocabulary_size);
-        for (rows, choices) in work.wanted.chunks(UNEMBED_ROWS).zip(work.choices.chunks(UNEMBED_ROWS)) {
-            backend.gather(&work.residual, rows, &mut work.scratch);
-            backend.rms_norm(&work.scratch, &self.final_norm, self.config.rms_norm_epsilon, &mut work.normed);
-            let choices: Option<Vec<Choice>> = choices.iter().copied().collect();
+        backend.gather(&work.residual, &work.wanted[rows], &mut work.scratch);
+        backend.rms_norm(&work.scratch, &self.final_norm, self.config.rms_norm_epsilon, &mut work.normed);
+    }
+
+    /// Unembeds the wanted rows, in parts.
+    fn unembed(&mut self, logits: &mut Vec<f32>) {
+        let wanted = self.work.wanted.len();
+        logits.reserve(wanted * self.config.vocabulary_size);
+        for first in (0..wanted).step_by(UNEMBED_ROWS) {
+            let rows = first..(first + UNEMBED_ROWS).min(wanted);
+            self.end(rows.clone());
+            let (backend, work) = (&self.backend, &mut self.work);
+            let choices: Option<Vec<Choice>> = work.choices[rows].iter().copied().collect();
             match choices {
                 Some(choices) => backend.choosable(&self.unembedding, &work.normed, &choices, &mut work.scratch),
                 None => backend.linear(&self.unembedding, &work.normed, &mut work.scratch),
@@ -218,6 +226,10 @@ impl<B: Backend> GptOss<B> {
 impl<B: Backend> Model for GptOss<B> {
     fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    fn describe(&self) -> String {
+        self.backend.describe()
     }
 
     fn open_sequence(&mut self) -> SequenceId {
@@ -328,6 +340,15 @@ impl<B: Backend> Model for GptOss<B> {
             Some(at) => Err(Error::NonFiniteLogits { token: at % self.config.vocabulary_size }),
             None => Ok(()),
         }
+    }
+
+    fn complete(&mut self, row: usize, logits: &mut [f32]) {
+        self.end(row..row + 1);
+        let (backend, work) = (&self.backend, &mut self.work);
+        backend.linear(&self.unembedding, &work.normed, &mut work.scratch);
+        let mut all = Vec::with_capacity(logits.len());
+        backend.read(&work.scratch, &mut all);
+        logits.copy_from_slice(&all);
     }
 }
 

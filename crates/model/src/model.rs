@@ -107,6 +107,9 @@ pub trait Model: Send {
     /// The model's shape.
     fn config(&self) -> &ModelConfig;
 
+    /// What it is computed with, for people.
+    fn describe(&self) -> String;
+
     /// Begins an empty sequence.
     fn open_sequence(&mut self) -> SequenceId;
 
@@ -162,6 +165,10 @@ pub trait Model: Send {
     /// An empty span, a token outside the vocabulary or a context overrun is refused before anything is computed. Logits
     /// that are not finite mean that the weights are broken; the tokens count as appended then.
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error>;
+
+    /// All logits `[vocabulary]` of a row of the last forward pass, counted over its wanted rows, that was asked for a choice only: for
+    /// whoever then chooses in another way.
+    fn complete(&mut self, row: usize, logits: &mut [f32]);
 }
 
 /// Puts a checkpoint on a device.

@@ -98,13 +98,17 @@ impl<B: Backend> Default for Pages<B> {
     }
 }
 
-/// The methods of [`Model`](crate::Model) about memory, but those that open and close sequences, handed to the model in the field
+/// The methods of [`Model`](crate::Model) about itself and its memory, but those that open and close sequences, handed to the model in the field
 /// `inner`: for models that only change what another one hears or says.
 #[macro_export]
 macro_rules! hand_memory_to_inner {
     () => {
         fn config(&self) -> &$crate::ModelConfig {
             self.inner.config()
+        }
+
+        fn describe(&self) -> String {
+            self.inner.describe()
         }
 
         fn sequence_length(&self, id: $crate::SequenceId) -> usize {

@@ -28,6 +28,8 @@ pub struct Scripted {
     block_positions: usize,
     sequences: Vec<Option<Sequence>>,
     pages: Vec<Option<Block>>,
+    /// The logits of the last pass, before any was spoilt.
+    last: Vec<f32>,
     /// Held by every block.
     counter: Arc<()>,
 }
@@ -93,7 +95,8 @@ impl Scripted {
     #[must_use]
     pub fn remembering(config: ModelConfig) -> Self {
         let (sequences, pages) = (Vec::new(), Vec::new());
-        Self { config, saying: Saying::Remembered, block_positions: 64, sequences, pages, counter: Arc::default() }
+        let (last, counter) = (Vec::new(), Arc::default());
+        Self { config, saying: Saying::Remembered, block_positions: 64, sequences, pages, last, counter }
     }
 
     /// The smallest shape that a model can have, with a window of one token.
@@ -231,6 +234,10 @@ impl Model for Scripted {
         &self.config
     }
 
+    fn describe(&self) -> String {
+        "a script".to_owned()
+    }
+
     fn open_sequence(&mut self) -> SequenceId {
         self.insert(Sequence::default())
     }
@@ -326,6 +333,7 @@ impl Model for Scripted {
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {
         self.check(batch)?;
         logits.clear();
+        self.last.clear();
         let (block_positions, window) = (self.block_positions, self.config.sliding_window);
         for span in batch {
             let sequence = self.sequences[span.sequence.0].as_mut().expect("the sequence is open");
@@ -348,6 +356,7 @@ impl Model for Scripted {
                 sequence.said += 1;
                 logits[start + token as usize] = SCRIPTED_LOGIT;
             }
+            self.last.extend_from_slice(&logits[first..]);
             if let Wanted::Chosen { choice, .. } = span.wanted {
                 for (draws, row) in logits[first..].chunks_exact_mut(self.config.vocabulary_size).enumerate() {
                     spoil(row, choice.later(draws));
@@ -355,6 +364,10 @@ impl Model for Scripted {
             }
         }
         Ok(())
+    }
+
+    fn complete(&mut self, row: usize, logits: &mut [f32]) {
+        logits.copy_from_slice(&self.last[row * self.config.vocabulary_size..][..self.config.vocabulary_size]);
     }
 }
 

@@ -50,11 +50,12 @@ impl Steps {
         let now = Instant::now();
         let vocabulary_size = self.model.config().vocabulary_size;
         let mut unmasked = Vec::new();
+        let mut given = 0;
         for row in rows {
             let member = self.member(row.number);
             let (rows, prompt_rows) = (self.running[member].logit_rows(row), self.running[member].prompt_rows(row));
-            let own;
-            (own, logits) = logits.split_at_mut(rows * vocabulary_size);
+            let (first, own) = (given, logits.split_off_mut(..rows * vocabulary_size).expect("there are as many as were wanted"));
+            given += rows;
             let own = match own.iter().position(|logit| some_broken && !logit.is_finite()) {
                 None => own,
                 Some(at) if at < (prompt_rows + 1) * vocabulary_size => {
@@ -66,16 +67,16 @@ impl Steps {
                 Some(at) => &mut own[..at / vocabulary_size * vocabulary_size],
             };
             if self.running[member].awaits_mask(row) {
-                unmasked.push((row, own));
+                unmasked.push((row, first, own));
             } else {
-                self.commit(member, row, own, now);
+                self.commit(member, (row, first), own, now);
             }
         }
         if !unmasked.is_empty() {
-            self.wait_for_masks(unmasked.iter().map(|(row, _)| *row), took);
+            self.wait_for_masks(unmasked.iter().map(|(row, ..)| *row), took);
         }
-        for (row, own) in unmasked {
-            self.commit(self.member(row.number), row, own, now);
+        for (row, first, own) in unmasked {
+            self.commit(self.member(row.number), (row, first), own, now);
         }
     }
 
@@ -87,12 +88,16 @@ impl Steps {
         }
     }
 
-    /// Takes a row's results over: tokens that are computed now, and those that follow from its logits, unless their mask is late.
-    fn commit(&mut self, member: usize, row: &Row, logits: &mut [f32], now: Instant) {
+    /// Takes a row's results over: tokens that are computed now, and those that follow from its logits, of which the pass had others
+    /// before the `first`, unless their mask is late.
+    fn commit(&mut self, member: usize, (row, first): (&Row, usize), logits: &mut [f32], now: Instant) {
         let sequence = &mut self.running[member];
         let vocabulary_size = self.model.config().vocabulary_size;
         let is_late = sequence.awaits_mask(row);
         let (prompt, logits) = logits.split_at_mut(sequence.prompt_rows(row) * vocabulary_size);
+        if !logits.is_empty() && sequence.needs_all(row, &logits[..vocabulary_size]) {
+            self.model.complete(first, &mut logits[..vocabulary_size]);
+        }
         sequence.advance(row.tokens);
         sequence.tell_prompt(prompt, vocabulary_size);
         if is_late {

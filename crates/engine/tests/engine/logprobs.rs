@@ -256,6 +256,10 @@ impl Model for Broken {
         logits[self.row * VOCABULARY + 3] = f32::NAN;
         Err(model::Error::NonFiniteLogits { token: 3 })
     }
+
+    fn complete(&mut self, row: usize, logits: &mut [f32]) {
+        self.inner.complete(row, logits);
+    }
 }
 
 #[test]

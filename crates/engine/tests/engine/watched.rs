@@ -56,6 +56,10 @@ impl Model for Watched {
         (self.before)(self.steps)?;
         self.inner.forward(batch, logits)
     }
+
+    fn complete(&mut self, row: usize, logits: &mut [f32]) {
+        self.inner.complete(row, logits);
+    }
 }
 
 /// An engine over a script that is never held up, with the model's context as its own.

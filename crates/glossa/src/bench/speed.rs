@@ -25,6 +25,7 @@ use crate::plan::dense_bytes;
 pub(super) struct Speed {
     model: String,
     layout: &'static str,
+    kernels: String,
     vocabulary_size: usize,
     load_seconds: f64,
     first_token_seconds: f64,
@@ -99,6 +100,7 @@ pub(super) fn measure(path: &Path, arguments: &BenchArguments, progress: &mut Pr
     Ok(Speed {
         model: path.display().to_string(),
         layout: plan.layout.name(),
+        kernels: model.describe(),
         vocabulary_size: plan.config.vocabulary_size,
         load_seconds,
         first_token_seconds,
@@ -230,6 +232,7 @@ impl Speed {
         json!({
             "model": self.model,
             "layout": self.layout,
+            "kernels": self.kernels,
             "vocabulary_size": self.vocabulary_size,
             "load_seconds": self.load_seconds,
             "first_token_seconds": self.first_token_seconds,
@@ -244,7 +247,7 @@ impl Speed {
 
 impl fmt::Display for Speed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "\n{} ({})", self.model, self.layout)?;
+        writeln!(formatter, "\n{} ({}; {})", self.model, self.layout, self.kernels)?;
         writeln!(
             formatter,
             "  loaded in {:.2} s, first token after {:.2} s",

@@ -55,6 +55,7 @@ impl Loaded {
         if let Some(path) = named.path() {
             self_test::model(&mut *model, path, device, precision)?;
         }
+        say(&format!("computing with {}\n", model.describe()));
         loading::read_in_background(embedding);
         let engine = Arc::new(Engine::new(model, limits)?);
         let agent = Agent::new(engine, &vocabulary, agent::Settings { stop_ids, ..agent::Settings::default() })?;

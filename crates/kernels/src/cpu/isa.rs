@@ -8,6 +8,7 @@ use super::lanes;
 use super::pairs;
 use super::panel;
 use super::rows;
+use super::screen::look;
 use super::tile;
 use crate::error::Error;
 use crate::storage::{DenseFormat, Mxfp4Layout};
@@ -51,6 +52,8 @@ pub struct Isa {
     pub(super) attend_bf16: unsafe fn(&attention::Job<'_, u16>),
     pub(super) attend_q8: unsafe fn(&attention::Job<'_, i8>),
     pub(super) to_bytes: ToBytes,
+    pub(super) greatest: unsafe fn(&[f32]) -> (f32, usize),
+    pub(super) reaching: unsafe fn(&look::Look<'_>) -> u64,
     /// Kernels over a bf16 cache in pairs, which then takes the place of the other.
     pub(super) pairs: Option<pairs::Kernels>,
     /// The same over an 8-bit cache.
@@ -184,6 +187,8 @@ macro_rules! instances {
                 attend_bf16,
                 attend_q8,
                 to_bytes,
+                greatest,
+                reaching,
                 pairs: pairs::kernels(IsaKind::$kind),
                 byte_pairs: pairs::byte_kernels(IsaKind::$kind),
             };
@@ -203,6 +208,8 @@ macro_rules! instances {
             instances!(@ $(#[$feature])? attend_bf16, attention::attend::<$lanes, u16>, (job: &attention::Job<'_, u16>) -> ());
             instances!(@ $(#[$feature])? attend_q8, attention::attend::<$lanes, i8>, (job: &attention::Job<'_, i8>) -> ());
             instances!(@ $(#[$feature])? to_bytes, rows::to_bytes, (x: &[f32], out: &mut [i8]) -> f32);
+            instances!(@ $(#[$feature])? greatest, look::greatest, (values: &[f32]) -> (f32, usize));
+            instances!(@ $(#[$feature])? reaching, look::reaching, (look: &look::Look<'_>) -> u64);
         }
     };
     (@ $(#[$feature:meta])? $name:ident, $generic:expr, ($($argument:ident: $type:ty),*) -> $result:ty) => {

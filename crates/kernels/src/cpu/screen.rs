@@ -2,12 +2,15 @@
 //! with their own weights. It must not know tokens or settings.
 //!
 //! What is chosen is what all rows' own products would have given. A result of the copy is off by `Σ e·x`, e being the errors of
-//! the row's weights. Taken as independent, centred errors, its variance is at most the greatest mean square of a block's errors
-//! times `Σ x²`; a row is passed over only where it would have to be off by [`DEVIATIONS`] times the root of that, which is also
-//! more than it can be off when all of x is one column: E2M1's errors are at most 4 times their root mean square.
+//! the row's weights. Taken as independent and centred, with the mean square E of their block, they give it the variance `Σ E·X`, X being
+//! the sum of x² in a block. Of E only the mean and the greatest are kept, so the variance is bounded by the worst order, in which the
+//! greatest E meet the greatest X. A row is passed over only where it would have to be off by [`DEVIATIONS`] times the root of that, which
+//! is also more than it can be off when all of x is one column: errors of E2M1 are at most 4 times their root mean square.
+
+pub(super) mod look;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::activations::{Activations, Form};
 use super::packed_linear::{PackedLinear, product};
@@ -20,21 +23,22 @@ use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS, PackedFormat, PackedMatrix};
 use crate::pool::Pool;
 use crate::rough::{SPREAD_BYTES, Spreads, pack_rough};
 use crate::storage::{Bytes, DenseMatrix};
+use look::{LOOKED_AT, Look, Margin};
 
 /// Bytes of a layer from which on it is worth a copy.
 pub(super) const SCREENED_FROM_BYTES: usize = 64 << 20;
-/// Rows of x that are screened together; more are multiplied as usual: they share what is read.
-pub(super) const ROWS_MAX: usize = 16;
+/// Rows of x that are screened together; more are multiplied as usual: they share what is read, and each would look for its own.
+pub(super) const ROWS_MAX: usize = 8;
 /// Standard deviations that a result of the copy may be off: one in 10¹⁵ is off by more.
 const DEVIATIONS: f32 = 8.0;
-/// Panels whose own products are computed first, those with the greatest results: they say how good a result must be.
+/// Panels whose own products are computed first: they say how good a result must be.
 const FIRST_PANELS: usize = 24;
-/// Panels of a task that only looks at results.
-const LOOKED_AT: usize = 512;
 /// Steps of an activation's byte.
 const STEPS: f32 = 254.0;
 /// What bf16 is off at most, relative.
 const BF16_ERROR: f32 = 1.0 / 512.0;
+/// What is lost at most when products are added up in f32, of `√Σx²` times the root of the values' mean square.
+const SUMMING: f32 = 3e-4;
 
 /// A layer and its rough copy.
 pub struct Screened {
@@ -42,13 +46,6 @@ pub struct Screened {
     rough: PackedLinear,
     /// [`Spreads`] of each panel.
     spreads: Bytes,
-}
-
-/// How far the copy's results are off at most, per unit of a row's [`Spreads`].
-#[derive(Clone, Copy, Debug)]
-struct Margin {
-    errors: f32,
-    sizes: f32,
 }
 
 /// One row of x on its way.
@@ -62,6 +59,8 @@ struct Search<'a> {
     known: Vec<bool>,
     /// Those that come next.
     next: Vec<usize>,
+    /// The greatest result of each pass, and its panel.
+    greatest: Vec<(f32, usize)>,
 }
 
 impl Screened {
@@ -96,10 +95,6 @@ impl Screened {
         let copied = PackedFormat::Mxfp4.panel_bytes(columns) + SPREAD_BYTES;
         if is_worth_it(&matrix, SCREENED_FROM_BYTES) { matrix.panels() * copied } else { 0 }
     }
-
-    fn spreads(&self, panel: usize) -> Spreads {
-        Spreads::read(&self.spreads[panel * SPREAD_BYTES..][..SPREAD_BYTES])
-    }
 }
 
 fn is_worth_it(matrix: &PackedMatrix, from_bytes: usize) -> bool {
@@ -110,25 +105,31 @@ fn is_worth_it(matrix: &PackedMatrix, from_bytes: usize) -> bool {
 impl Margin {
     /// For a row of x that the layer multiplies in this form, and the copy in bytes.
     fn of(x: &[f32], form: Form) -> Self {
-        let (mut squares, mut rounding) = (0.0_f32, 0.0_f32);
-        for block in x.chunks(BLOCK_COLUMNS) {
-            squares += block.iter().map(|value| value * value).sum::<f32>();
-            let step = block.iter().fold(0.0_f32, |most, value| most.max(value.abs())) / STEPS;
-            rounding += block.len() as f32 * step * step;
-        }
-        let (norm, rounding) = (squares.sqrt(), rounding.sqrt());
+        let mut rounding = 0.0_f32;
+        let square = |block: &[f32]| {
+            let greatest = block.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            let lost = block.len() as f32 * (greatest / STEPS).powi(2);
+            rounding += lost;
+            (block.iter().map(|value| value * value).sum::<f32>().sqrt() + lost.sqrt()).powi(2)
+        };
+        let mut squares: Vec<f32> = x.chunks(BLOCK_COLUMNS).map(square).collect();
+        let (norm, rounding) = (squares.iter().sum::<f32>().sqrt(), rounding.sqrt());
         let apart = match form {
             Form::Bytes { .. } => 0.0,
             Form::BF16 => rounding + norm * BF16_ERROR,
             Form::F32 => rounding,
         };
-        Self { errors: DEVIATIONS * (norm + rounding), sizes: DEVIATIONS * apart }
-    }
-
-    /// For each row of a panel.
-    #[inline(always)]
-    fn of_panel(self, spreads: &Spreads) -> [f32; PANEL_ROWS] {
-        std::array::from_fn(|row| spreads.errors[row] * self.errors + spreads.sizes[row] * self.sizes)
+        // With means m and greatest values g of E over n blocks, Σ E·X is at most g · P(n · m / g), P(k) being the sum of the k
+        // greatest X. P is concave, so it lies below each of its tangents: any k gives a bound, linear in m and g.
+        squares.sort_by(|a, b| b.total_cmp(a));
+        let middle = squares.len() / 2;
+        let tangent = squares.get(middle).copied().unwrap_or(0.0);
+        let above: f32 = squares[..middle].iter().map(|square| square - tangent).sum();
+        Self {
+            errors: DEVIATIONS * DEVIATIONS * squares.len() as f32 * tangent,
+            worst: DEVIATIONS * DEVIATIONS * above,
+            sizes: DEVIATIONS * apart + SUMMING * norm,
+        }
     }
 }
 
@@ -156,7 +157,13 @@ impl Cpu {
 impl<'a> Search<'a> {
     fn new(choice: Choice, margin: Margin, out: &'a mut [f32]) -> Self {
         let panels = out.len().div_ceil(PANEL_ROWS);
-        Self { choice, margin, best: Best::above(0.0), out, known: vec![false; panels], next: Vec::new() }
+        Self { choice, margin, best: Best::above(0.0), out, known: vec![false; panels], next: Vec::new(), greatest: Vec::new() }
+    }
+
+    /// The results of a pass.
+    fn looked_at(&self, first: usize) -> &[f32] {
+        let start = first * PANEL_ROWS;
+        &self.out[start..(start + LOOKED_AT * PANEL_ROWS).min(self.out.len())]
     }
 
     fn panel(&self, panel: usize) -> &[f32] {
@@ -165,44 +172,50 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The panels with the greatest results of the copy.
+/// Panels with the greatest results of the copy, of each pass one.
 fn find_first(device: Device<'_>, searches: &mut [Search<'_>]) {
-    for search in searches {
-        let greatest: Vec<AtomicU32> = search.known.iter().map(|_| AtomicU32::new(0)).collect();
-        device.pool.run(greatest.len().div_ceil(LOOKED_AT), &|task| {
-            let panels = task * LOOKED_AT..((task + 1) * LOOKED_AT).min(greatest.len());
-            for panel in panels {
-                let most = search.panel(panel).iter().fold(f32::NEG_INFINITY, |most, &value| most.max(value));
-                greatest[panel].store(most.to_bits(), Ordering::Relaxed);
-            }
-        });
-        let value = |panel: &usize| f32::from_bits(greatest[*panel].load(Ordering::Relaxed));
-        let mut panels: Vec<usize> = (0..greatest.len()).collect();
-        if panels.len() > FIRST_PANELS {
-            panels.select_nth_unstable_by(FIRST_PANELS, |a, b| value(b).total_cmp(&value(a)));
-            panels.truncate(FIRST_PANELS);
-        }
-        search.next = panels;
+    let tasks = looks(searches);
+    let greatest: Vec<AtomicU64> = tasks.iter().map(|_| AtomicU64::new(0)).collect();
+    device.pool.run(tasks.len(), &|task| {
+        let (row, first) = tasks[task];
+        // SAFETY: the instruction set is the table's.
+        let (value, panel) = unsafe { (device.isa.greatest)(searches[row].looked_at(first)) };
+        greatest[task].store(u64::from(value.to_bits()) << 32 | (first + panel) as u64, Ordering::Relaxed);
+    });
+    for ((row, _), greatest) in tasks.into_iter().zip(greatest) {
+        let greatest = greatest.into_inner();
+        searches[row].greatest.push((f32::from_bits((greatest >> 32) as u32), greatest as u32 as usize));
+    }
+    for Search { greatest, next, .. } in searches {
+        greatest.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        next.extend(greatest.drain(..).take(FIRST_PANELS).map(|(_, panel)| panel));
     }
 }
 
 /// The panels with a row that could still be chosen.
 fn find_rest(device: Device<'_>, layer: &Screened, searches: &mut [Search<'_>]) {
-    for search in searches {
-        let &mut Search { choice, margin, best, ref known, .. } = search;
-        let may: Vec<AtomicBool> = known.iter().map(|_| AtomicBool::new(false)).collect();
-        device.pool.run(may.len().div_ceil(LOOKED_AT), &|task| {
-            let panels = task * LOOKED_AT..((task + 1) * LOOKED_AT).min(may.len());
-            for panel in panels.filter(|&panel| !known[panel]) {
-                let margins = margin.of_panel(&layer.spreads(panel));
-                let ids = (panel * PANEL_ROWS) as u32..;
-                let rows = search.panel(panel).iter().zip(&margins).zip(ids);
-                let reaches = |may, ((value, margin), id)| may | choice.may_reach(&best, value + margin, id);
-                may[panel].store(rows.fold(false, reaches), Ordering::Relaxed);
-            }
-        });
-        search.next = (0..may.len()).filter(|&panel| may[panel].load(Ordering::Relaxed)).collect();
+    let tasks = looks(searches);
+    let reaching: Vec<AtomicU64> = tasks.iter().map(|_| AtomicU64::new(0)).collect();
+    device.pool.run(tasks.len(), &|task| {
+        let (row, first) = tasks[task];
+        let &Search { choice, margin, best, .. } = &searches[row];
+        let (values, spreads) = (searches[row].looked_at(first), &layer.spreads[first * SPREAD_BYTES..]);
+        let look = Look { values, spreads, margin, choice, best, first: (first * PANEL_ROWS) as u32 };
+        // SAFETY: the instruction set is the table's.
+        reaching[task].store(unsafe { (device.isa.reaching)(&look) }, Ordering::Relaxed);
+    });
+    for ((row, first), reaching) in tasks.into_iter().zip(reaching) {
+        let Search { known, next, .. } = &mut searches[row];
+        let reaching = reaching.into_inner();
+        let panels = (first..known.len()).take(LOOKED_AT).filter(|panel| reaching >> (panel - first) & 1 == 1);
+        next.extend(panels.filter(|&panel| !known[panel]));
     }
+}
+
+/// Passes over all results: whose, and the first panel.
+fn looks(searches: &[Search<'_>]) -> Vec<(usize, usize)> {
+    let of = |(row, search): (usize, &Search<'_>)| (0..search.known.len()).step_by(LOOKED_AT).map(move |first| (row, first));
+    searches.iter().enumerate().flat_map(of).collect()
 }
 
 /// Puts the layer's own products of the next panels in the place of the copy's.

@@ -19,6 +19,8 @@ pub(super) struct Dictation(Arc<Mutex<Option<Vec<u32>>>>);
 pub(super) struct Dictated {
     inner: Box<dyn Model>,
     dictation: Dictation,
+    /// What was dictated for each row of the last pass.
+    said: Vec<Option<u32>>,
 }
 
 impl Dictation {
@@ -29,7 +31,7 @@ impl Dictation {
 
 impl Dictated {
     pub(super) fn new(inner: Box<dyn Model>, dictation: Dictation) -> Self {
-        Self { inner, dictation }
+        Self { inner, dictation, said: Vec::new() }
     }
 }
 
@@ -50,18 +52,23 @@ impl Model for Dictated {
 
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error> {
         self.inner.forward(batch, logits)?;
+        let vocabulary_size = self.inner.config().vocabulary_size;
+        self.said.clear();
         let dictation = self.dictation.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(text) = dictation.as_deref() else { return Ok(()) };
-        let mut rows = logits.chunks_exact_mut(self.inner.config().vocabulary_size);
         for span in batch {
             let end = self.inner.sequence_length(span.sequence);
-            let count = span.logit_rows();
-            for (position, row) in (end + 1 - count..=end).zip(&mut rows) {
-                if let Some(logit) = text.get(position).and_then(|&id| row.get_mut(id as usize)) {
-                    *logit = DICTATED_LOGIT;
-                }
-            }
+            let places = end + 1 - span.logit_rows()..=end;
+            let said = |position| dictation.as_ref()?.get(position).copied().filter(|&id| (id as usize) < vocabulary_size);
+            self.said.extend(places.map(said));
+        }
+        for (said, row) in self.said.iter().zip(logits.chunks_exact_mut(vocabulary_size)) {
+            said.iter().for_each(|&id| row[id as usize] = DICTATED_LOGIT);
         }
         Ok(())
+    }
+
+    fn complete(&mut self, row: usize, logits: &mut [f32]) {
+        self.inner.complete(row, logits);
+        self.said[row].iter().for_each(|&id| logits[id as usize] = DICTATED_LOGIT);
     }
 }

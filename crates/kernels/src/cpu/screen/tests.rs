@@ -157,6 +157,30 @@ fn strange_activations_and_weights() {
 }
 
 #[test]
+fn margins_are_those_of_the_worst_order() {
+    // Blocks of one value, so that 32 of them and their rounding count.
+    let x = |blocks: &[f32]| blocks.iter().flat_map(|&value| [value; BLOCK_COLUMNS]).collect::<Vec<f32>>();
+    let rounded = |value: f32| 32.0 * (value * (1.0 + 1.0 / STEPS)).powi(2) * DEVIATIONS * DEVIATIONS;
+    for blocks in [&[1.0, 1.0, 1.0, 1.0][..], &[4.0, 1.0, -2.0, 3.0], &[0.0, 9.0, 0.0, 0.0], &[2.0]] {
+        let margin = Margin::of(&x(blocks), Form::Bytes { offset: 128, factor: 1.0 });
+        for errors in [[1.0, 1.0, 1.0, 1.0], [5.0, 0.1, 0.2, 0.3], [2.0, 2.0, 0.0, 0.0], [0.0; 4]] {
+            let errors = &errors[..blocks.len()];
+            let (mean, worst) = (errors.iter().sum::<f32>() / errors.len() as f32, errors.iter().copied().fold(0.0, f32::max));
+            let bound = mean * margin.errors + worst * margin.worst;
+            // In every order that turning gives.
+            for turn in 0..errors.len() {
+                let sum: f32 = (0..errors.len()).map(|b| errors[(b + turn) % errors.len()] * rounded(blocks[b])).sum();
+                assert!(bound >= sum * 0.9999, "{blocks:?} {errors:?}: {bound} below {sum}");
+            }
+        }
+        let even = blocks.iter().all(|value| value.abs() == blocks[0].abs());
+        assert_eq!(even, margin.worst == 0.0, "nothing is given away where all blocks are alike");
+    }
+    let [bytes, bf16, f32] = [Form::Bytes { offset: 128, factor: 1.0 }, Form::BF16, Form::F32].map(|form| Margin::of(&x(&[1.0]), form).sizes);
+    assert!(bytes < f32 && f32 < bf16);
+}
+
+#[test]
 fn a_copy_lies_in_a_file_with_the_rest() {
     let folder = std::env::temp_dir().join(format!("glossa-screen-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
