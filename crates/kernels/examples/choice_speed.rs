@@ -7,7 +7,9 @@
 
 use std::time::Instant;
 
-use kernels::{Backend, Bytes, Choice, Cpu, DenseFormat, DenseMatrix, Early, IsaKind, LinearWeights, WeightForm, decode};
+use kernels::{
+    Backend, Bytes, Choice, Cpu, DenseFormat, DenseMatrix, Early, IsaKind, LinearWeights, WeightForm, decode,
+};
 
 const ROWS: usize = 201_088;
 const COLUMNS: usize = 2880;
@@ -48,7 +50,9 @@ fn main() {
                 times[times.len() / 2]
             });
             let (greatest_share, drawn_share) = (greatest / all, drawn / all);
-            println!("{count:>3} rows: all {all:6.2} ms, the greatest {greatest:6.2} ({greatest_share:.2}), one drawn {drawn:6.2} ({drawn_share:.2})");
+            println!(
+                "{count:>3} rows: all {all:6.2} ms, the greatest {greatest:6.2} ({greatest_share:.2}), one drawn {drawn:6.2} ({drawn_share:.2})"
+            );
         }
     }
 }

@@ -176,12 +176,13 @@ mod tests {
         let top = logits.iter().copied().filter(|logit| logit.is_finite()).fold(f32::NEG_INFINITY, f32::max);
         let scores = logits.iter().zip(0..).filter(|(logit, _)| logit.is_finite());
         let scores = scores.map(|(&logit, id)| (choice.score(top, logit, id), id));
-        scores.fold(None, |best: Option<(f64, u32)>, (score, id)| match best {
-            Some((other, _)) if score <= other => best,
-            _ => Some((score, id)),
-        })?
-        .1
-        .into()
+        scores
+            .fold(None, |best: Option<(f64, u32)>, (score, id)| match best {
+                Some((other, _)) if score <= other => best,
+                _ => Some((score, id)),
+            })?
+            .1
+            .into()
     }
 
     fn numbers(count: usize, mut state: u32) -> Vec<f32> {
@@ -196,7 +197,9 @@ mod tests {
     fn passing_over_changes_no_choice() {
         for count in [1, 2, 15, 16, 17, 1000, 20_011] {
             let logits = numbers(count, count as u32);
-            for (index, temperature) in [0.0, f32::from_bits(1), 0.1, 0.7, 1.0, 2.0, 50.0, f32::MAX].into_iter().enumerate() {
+            for (index, temperature) in
+                [0.0, f32::from_bits(1), 0.1, 0.7, 1.0, 2.0, 50.0, f32::MAX].into_iter().enumerate()
+            {
                 for seed in 0..20 {
                     let choice = Choice { temperature, seed, draw: index as u64 };
                     assert_eq!(choice.pick(&logits), slow_pick(choice, &logits), "{count} {choice:?}");
@@ -209,7 +212,8 @@ mod tests {
     fn choices_follow_the_softmax() {
         let logits = [0.5, -1.0, 2.0, f32::NAN, 1.0, f32::NEG_INFINITY, -3.0];
         for temperature in [0.5, 1.0, 2.0] {
-            let weights = logits.map(|logit| if logit.is_finite() { f64::from(logit / temperature).exp() } else { 0.0 });
+            let weights =
+                logits.map(|logit| if logit.is_finite() { f64::from(logit / temperature).exp() } else { 0.0 });
             let total: f64 = weights.iter().sum();
             let draws = 200_000_u32;
             let mut counts = [0_u32; 7];
@@ -232,7 +236,8 @@ mod tests {
         let uniform = |id: u32| f64::from(choice.high(id)) / f64::from(u32::MAX);
         let mean = (0..tokens).map(uniform).sum::<f64>() / f64::from(tokens);
         assert!((mean - 0.5).abs() < 5.0 * (1.0 / 12.0_f64 / f64::from(tokens)).sqrt(), "{mean}");
-        let products = (0..tokens).map(|id| (uniform(id) - 0.5) * (uniform(id + 1) - 0.5)).sum::<f64>() / f64::from(tokens);
+        let products =
+            (0..tokens).map(|id| (uniform(id) - 0.5) * (uniform(id + 1) - 0.5)).sum::<f64>() / f64::from(tokens);
         assert!(products.abs() < 5.0 / 12.0 / f64::from(tokens).sqrt(), "{products}");
         // Euler's constant and π/√6: mean and standard deviation of the distribution.
         let mean = (0..tokens).map(|id| choice.gumbel(id)).sum::<f64>() / f64::from(tokens);

@@ -126,32 +126,6 @@ impl Cpu {
         }
     }
 
-    /// Bytes by which a layer's cache grows per position, on average.
-    #[must_use]
-    pub fn kv_bytes_per_position(kv_heads: usize, head_dim: usize, precision: KvPrecision) -> usize {
-        kv::block_bytes(kv_heads, head_dim, precision) / kv::BLOCK_POSITIONS
-    }
-
-    /// Most bytes that a layer's cache takes while `positions` positions are appended, at most `chunk` at a time; what
-    /// [`Backend::kv_bytes`] says never exceeds it.
-    #[must_use]
-    pub fn kv_bytes_max(
-        kv_heads: usize,
-        head_dim: usize,
-        window: Option<usize>,
-        precision: KvPrecision,
-        positions: usize,
-        chunk: usize,
-    ) -> usize {
-        kv::blocks_max(window, positions, chunk).saturating_mul(kv::block_bytes(kv_heads, head_dim, precision))
-    }
-
-    /// Bytes of the slabs that blocks of keys and values are cut from: what was needed at once so far, rounded up to 2 MiB.
-    #[must_use]
-    pub fn kv_slab_bytes(&self) -> usize {
-        self.blocks.slab_bytes()
-    }
-
     /// Which instruction set the kernels use.
     #[must_use]
     pub fn isa(&self) -> IsaKind {
@@ -254,12 +228,7 @@ impl Backend for Cpu {
 
     fn describe(&self) -> String {
         let (isa, threads) = (self.isa.kind.name(), self.pool.threads());
-        let early = match self.early() {
-            Early { one: true, few: true } => "asked for early",
-            Early { one: false, few: true } => "asked for early by several tokens",
-            Early { one: true, few: false } => "asked for early by one token",
-            Early { one: false, few: false } => "not asked for early",
-        };
+        let early = self.early().words();
         format!("{isa}, {threads} threads, weights {early}")
     }
 

@@ -143,7 +143,13 @@ mod tests {
             for (place, value) in values.iter().enumerate() {
                 let code = nibbles[place / 2] >> (place % 2 * 4) & 15;
                 let off = (value - FP4_VALUES[usize::from(code)] * step).abs() / step;
-                let bound = if value.abs() > 4.0 * step { 1.0 } else if value.abs() > 2.0 * step { 0.5 } else { 0.25 };
+                let bound = if value.abs() > 4.0 * step {
+                    1.0
+                } else if value.abs() > 2.0 * step {
+                    0.5
+                } else {
+                    0.25
+                };
                 assert!(off <= bound * 1.0001, "{value} / {step} became {code}");
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! A batch is a list of spans, each a run of new tokens of one sequence. Prefill and decode differ only in a span's length.
 
+mod unembed;
+
 use kernels::{
     Attention, Backend, Choice, ExpertWeights, KV_BLOCK_POSITIONS, KvPrecision, LinearWeights, RotaryTable, Routing,
 };
@@ -12,9 +14,6 @@ use crate::error::Error;
 use crate::model::{Model, SequenceId, Span, Wanted};
 use crate::pages::{KvShape, PageId, Pages};
 use crate::rope::Frequencies;
-
-/// Rows that are unembedded at a time, so that the scores of a large vocabulary stay small.
-const UNEMBED_ROWS: usize = 64;
 
 /// A gpt-oss model on a backend, with the caches of its open sequences.
 pub struct GptOss<B: Backend> {
@@ -197,30 +196,6 @@ impl<B: Backend> GptOss<B> {
             work.choices.resize(work.wanted.len(), None);
         }
     }
-
-    /// Picks rows of the residual and normalises them.
-    fn end(&mut self, rows: std::ops::Range<usize>) {
-        let (backend, work) = (&self.backend, &mut self.work);
-        backend.gather(&work.residual, &work.wanted[rows], &mut work.scratch);
-        backend.rms_norm(&work.scratch, &self.final_norm, self.config.rms_norm_epsilon, &mut work.normed);
-    }
-
-    /// Unembeds the wanted rows, in parts.
-    fn unembed(&mut self, logits: &mut Vec<f32>) {
-        let wanted = self.work.wanted.len();
-        logits.reserve(wanted * self.config.vocabulary_size);
-        for first in (0..wanted).step_by(UNEMBED_ROWS) {
-            let rows = first..(first + UNEMBED_ROWS).min(wanted);
-            self.end(rows.clone());
-            let (backend, work) = (&self.backend, &mut self.work);
-            let choices: Option<Vec<Choice>> = work.choices[rows].iter().copied().collect();
-            match choices {
-                Some(choices) => backend.choosable(&self.unembedding, &work.normed, &choices, &mut work.scratch),
-                None => backend.linear(&self.unembedding, &work.normed, &mut work.scratch),
-            }
-            backend.read(&work.scratch, logits);
-        }
-    }
 }
 
 impl<B: Backend> Model for GptOss<B> {
@@ -343,12 +318,7 @@ impl<B: Backend> Model for GptOss<B> {
     }
 
     fn complete(&mut self, row: usize, logits: &mut [f32]) {
-        self.end(row..row + 1);
-        let (backend, work) = (&self.backend, &mut self.work);
-        backend.linear(&self.unembedding, &work.normed, &mut work.scratch);
-        let mut all = Vec::with_capacity(logits.len());
-        backend.read(&work.scratch, &mut all);
-        logits.copy_from_slice(&all);
+        self.unembed_row(row, logits);
     }
 }
 

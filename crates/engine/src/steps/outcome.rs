@@ -54,7 +54,8 @@ impl Steps {
         for row in rows {
             let member = self.member(row.number);
             let (rows, prompt_rows) = (self.running[member].logit_rows(row), self.running[member].prompt_rows(row));
-            let (first, own) = (given, logits.split_off_mut(..rows * vocabulary_size).expect("there are as many as were wanted"));
+            let (first, own) =
+                (given, logits.split_off_mut(..rows * vocabulary_size).expect("there are as many as were wanted"));
             given += rows;
             let own = match own.iter().position(|logit| some_broken && !logit.is_finite()) {
                 None => own,

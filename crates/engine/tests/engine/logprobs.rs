@@ -84,8 +84,13 @@ fn alternatives_are_the_models_own_whatever_the_settings() {
         for drafts in [Drafts::Off, Drafts::Always(DraftLimits::default())] {
             for top_logprobs in [0, 1, 20] {
                 let prompt = prompt(5, 70);
-                let job =
-                    Job { sampling: sampling.clone(), drafts, top_logprobs: Some(top_logprobs), tokens_max: Some(60), ..job(&prompt) };
+                let job = Job {
+                    sampling: sampling.clone(),
+                    drafts,
+                    top_logprobs: Some(top_logprobs),
+                    tokens_max: Some(60),
+                    ..job(&prompt)
+                };
                 let heard = hear(engine.submit(job).unwrap());
                 let ids = heard.tokens.iter().map(|token| token.id);
                 let places = oracle(&prompt.iter().copied().chain(ids).collect::<Vec<_>>());

@@ -38,6 +38,18 @@ pub struct Early {
     pub few: bool,
 }
 
+impl Early {
+    /// For people.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self { one: true, few: true } => "asked for early",
+            Self { one: false, few: true } => "asked for early by several tokens",
+            Self { one: true, few: false } => "asked for early by one token",
+            Self { one: false, few: false } => "not asked for early",
+        }
+    }
+}
+
 /// What is faster on this machine, by reading a matrix several times; `None` where it is too small to tell, and where the kernels
 /// are not those whose limits were measured.
 pub(super) fn tried(device: Device<'_>, matrix: &PackedMatrix) -> Option<Early> {

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::Cpu;
 use super::block_memory::{BlockMemory, BlockPool, Plain};
 use super::isa::{Isa, ToBytes};
 use super::pairs;
@@ -304,4 +305,32 @@ pub(super) fn blocks_max(window: Option<usize>, positions: usize, chunk: usize) 
     // past, so they can touch one block more than they would fill.
     let sliding = |window: usize| (window + chunk).saturating_sub(2).div_ceil(BLOCK_POSITIONS) + 1;
     window.map_or(all, |window| all.min(sliding(window)))
+}
+
+impl Cpu {
+    /// Bytes by which a layer's cache grows per position, on average.
+    #[must_use]
+    pub fn kv_bytes_per_position(kv_heads: usize, head_dim: usize, precision: KvPrecision) -> usize {
+        block_bytes(kv_heads, head_dim, precision) / BLOCK_POSITIONS
+    }
+
+    /// Most bytes that a layer's cache takes while `positions` positions are appended, at most `chunk` at a time; what
+    /// [`Backend::kv_bytes`] says never exceeds it.
+    #[must_use]
+    pub fn kv_bytes_max(
+        kv_heads: usize,
+        head_dim: usize,
+        window: Option<usize>,
+        precision: KvPrecision,
+        positions: usize,
+        chunk: usize,
+    ) -> usize {
+        blocks_max(window, positions, chunk).saturating_mul(block_bytes(kv_heads, head_dim, precision))
+    }
+
+    /// Bytes of the slabs that blocks of keys and values are cut from: what was needed at once so far, rounded up to 2 MiB.
+    #[must_use]
+    pub fn kv_slab_bytes(&self) -> usize {
+        self.blocks.slab_bytes()
+    }
 }

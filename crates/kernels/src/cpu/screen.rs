@@ -157,7 +157,15 @@ impl Cpu {
 impl<'a> Search<'a> {
     fn new(choice: Choice, margin: Margin, out: &'a mut [f32]) -> Self {
         let panels = out.len().div_ceil(PANEL_ROWS);
-        Self { choice, margin, best: Best::above(0.0), out, known: vec![false; panels], next: Vec::new(), greatest: Vec::new() }
+        Self {
+            choice,
+            margin,
+            best: Best::above(0.0),
+            out,
+            known: vec![false; panels],
+            next: Vec::new(),
+            greatest: Vec::new(),
+        }
     }
 
     /// The results of a pass.
@@ -214,7 +222,8 @@ fn find_rest(device: Device<'_>, layer: &Screened, searches: &mut [Search<'_>]) 
 
 /// Passes over all results: whose, and the first panel.
 fn looks(searches: &[Search<'_>]) -> Vec<(usize, usize)> {
-    let of = |(row, search): (usize, &Search<'_>)| (0..search.known.len()).step_by(LOOKED_AT).map(move |first| (row, first));
+    let of =
+        |(row, search): (usize, &Search<'_>)| (0..search.known.len()).step_by(LOOKED_AT).map(move |first| (row, first));
     searches.iter().enumerate().flat_map(of).collect()
 }
 
@@ -245,7 +254,8 @@ fn multiply_next(device: Device<'_>, layer: &Screened, activations: &Activations
         let panels = std::mem::take(&mut search.next);
         if search.best.id.is_none() {
             let values = panels.iter().flat_map(|&panel| search.panel(panel));
-            search.best = Best::above(values.copied().filter(|value| value.is_finite()).fold(f32::NEG_INFINITY, f32::max));
+            search.best =
+                Best::above(values.copied().filter(|value| value.is_finite()).fold(f32::NEG_INFINITY, f32::max));
         }
         let mut best = search.best;
         for panel in panels {

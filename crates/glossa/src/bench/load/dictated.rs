@@ -58,7 +58,8 @@ impl Model for Dictated {
         for span in batch {
             let end = self.inner.sequence_length(span.sequence);
             let places = end + 1 - span.logit_rows()..=end;
-            let said = |position| dictation.as_ref()?.get(position).copied().filter(|&id| (id as usize) < vocabulary_size);
+            let said =
+                |position| dictation.as_ref()?.get(position).copied().filter(|&id| (id as usize) < vocabulary_size);
             self.said.extend(places.map(said));
         }
         for (said, row) in self.said.iter().zip(logits.chunks_exact_mut(vocabulary_size)) {

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::backend::{Backend, LinearWeights};
-use crate::cpu::products::{Linear, WeightForm};
 use crate::cpu::isa::IsaKind;
+use crate::cpu::products::{Linear, WeightForm};
 use crate::decode::{f32_to_bf16, f32_to_f16};
 use crate::pack::{PackReader, PackWriter};
 use crate::storage::DenseFormat;
@@ -165,7 +165,8 @@ fn margins_are_those_of_the_worst_order() {
         let margin = Margin::of(&x(blocks), Form::Bytes { offset: 128, factor: 1.0 });
         for errors in [[1.0, 1.0, 1.0, 1.0], [5.0, 0.1, 0.2, 0.3], [2.0, 2.0, 0.0, 0.0], [0.0; 4]] {
             let errors = &errors[..blocks.len()];
-            let (mean, worst) = (errors.iter().sum::<f32>() / errors.len() as f32, errors.iter().copied().fold(0.0, f32::max));
+            let (mean, worst) =
+                (errors.iter().sum::<f32>() / errors.len() as f32, errors.iter().copied().fold(0.0, f32::max));
             let bound = mean * margin.errors + worst * margin.worst;
             // In every order that turning gives.
             for turn in 0..errors.len() {
@@ -176,7 +177,8 @@ fn margins_are_those_of_the_worst_order() {
         let even = blocks.iter().all(|value| value.abs() == blocks[0].abs());
         assert_eq!(even, margin.worst == 0.0, "nothing is given away where all blocks are alike");
     }
-    let [bytes, bf16, f32] = [Form::Bytes { offset: 128, factor: 1.0 }, Form::BF16, Form::F32].map(|form| Margin::of(&x(&[1.0]), form).sizes);
+    let [bytes, bf16, f32] = [Form::Bytes { offset: 128, factor: 1.0 }, Form::BF16, Form::F32]
+        .map(|form| Margin::of(&x(&[1.0]), form).sizes);
     assert!(bytes < f32 && f32 < bf16);
 }
 
