@@ -32,6 +32,9 @@ pub(crate) struct BenchArguments {
     /// Tokens decoded per run and sequence; each run goes on where the last one ended.
     #[arg(long, default_value_t = 32, value_name = "TOKENS")]
     pub(crate) decode: usize,
+    /// Decode with all logits, as where log probabilities are asked for, and not only with those that could be chosen.
+    #[arg(long)]
+    pub(crate) all_logits: bool,
     /// Runs; the one in the middle counts.
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub(crate) runs: usize,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use kernels::{HugeBytes, KvPrecision, Pool, measure};
-use model::{AttentionKind, Checkpoint, Choice, Model, Precision, SequenceId, Span, Wanted};
+use model::{AttentionKind, Checkpoint, Choice, Model, ModelConfig, Precision, SequenceId, Span, Wanted};
 use serde_json::{Value, json};
 
 use super::tokens::Ids;
@@ -88,12 +88,14 @@ pub(super) fn measure(path: &Path, arguments: &BenchArguments, progress: &mut Pr
         bytes: limits::written(HugeBytes::new, arguments.memory_mib << 20)?,
         pool: limits::pool(loading::threads(arguments.compute.threads)?)?,
     };
+    let work = Work::of(&plan, precision, arguments.all_logits);
     let mut decodes = Vec::new();
     let singles = arguments.depth.iter().map(|&depth| (depth, 1));
     for (depth, batch) in singles.chain(arguments.batch.iter().map(|&batch| (0, batch))) {
         progress.show(false, &format!("decoding {batch} sequence(s) at {depth} tokens"));
         let (rates, probes) = decode(&mut *model, depth, batch, arguments, &probe)?;
-        let bytes_per_token = (batch == 1).then(|| bytes_per_token(&plan, (precision, kv), depth));
+        let of_keys = kv_bytes_per_token(&plan.config, kv, depth);
+        let bytes_per_token = (batch == 1).then_some(work.weight_bytes_per_token + of_keys);
         decodes.push(Decode { depth, batch, rates, probes, bytes_per_token });
     }
     let probe_bytes = probe.bytes.as_slice().len() as u64;
@@ -104,7 +106,7 @@ pub(super) fn measure(path: &Path, arguments: &BenchArguments, progress: &mut Pr
         vocabulary_size: plan.config.vocabulary_size,
         load_seconds,
         first_token_seconds,
-        work: Work::of(&plan, precision),
+        work,
         prefills,
         decodes,
         peak_resident_bytes: memory::peak_resident_bytes().map(|peak| peak.saturating_sub(probe_bytes)),
@@ -158,7 +160,10 @@ fn decode(
             let ids: Vec<[u32; 1]> = sequences.iter_mut().map(|(_, ids)| [ids.next_id()]).collect();
             let spans = sequences.iter().zip(&ids);
             // As one would go on with the likeliest token, though other ones come.
-            let wanted = Wanted::Chosen { choice: Choice::GREATEST, rows: 1 };
+            let wanted = match arguments.all_logits {
+                true => Wanted::Last,
+                false => Wanted::Chosen { choice: Choice::GREATEST, rows: 1 },
+            };
             let spans: Vec<Span<'_>> =
                 spans.map(|((sequence, _), ids)| Span { sequence: *sequence, ids, wanted }).collect();
             model.forward(&spans, &mut logits)?;
@@ -170,9 +175,8 @@ fn decode(
     Ok((rates, probes))
 }
 
-/// Weights of one token and the keys and values that it looks at.
-fn bytes_per_token(checkpoint: &Checkpoint, (precision, kv): (Precision, KvPrecision), depth: usize) -> f64 {
-    let config = &checkpoint.config;
+/// Keys and values that one token looks at.
+fn kv_bytes_per_token(config: &ModelConfig, kv: KvPrecision, depth: usize) -> f64 {
     let per_layer = kernels::Cpu::kv_bytes_per_position(config.kv_heads, config.head_dim, kv);
     let positions: usize = (config.layers.iter())
         .map(|kind| match kind {
@@ -180,16 +184,16 @@ fn bytes_per_token(checkpoint: &Checkpoint, (precision, kv): (Precision, KvPreci
             AttentionKind::Sliding => depth.min(config.sliding_window),
         })
         .sum();
-    Work::of(checkpoint, precision).weight_bytes_per_token + (positions * per_layer) as f64
+    (positions * per_layer) as f64
 }
 
 impl Work {
-    fn of(checkpoint: &Checkpoint, precision: Precision) -> Self {
+    fn of(checkpoint: &Checkpoint, precision: Precision, all_logits: bool) -> Self {
         let config = &checkpoint.config;
         let chosen = config.experts_per_token as f64 / config.experts as f64;
         let unembedding = &checkpoint.unembedding;
         let rough = precision.rough_bytes(unembedding);
-        let read = if rough > 0 { rough } else { dense_bytes(unembedding, precision) };
+        let read = if rough > 0 && !all_logits { rough } else { dense_bytes(unembedding, precision) };
         let mut work = Self { weight_bytes_per_token: read as f64, macs_per_prompt_token: 0.0 };
         for layer in &checkpoint.layers {
             for matrix in layer.gate_up.matrices().chain([&layer.down]) {
