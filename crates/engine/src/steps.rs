@@ -87,9 +87,13 @@ impl Steps {
     }
 
     /// Takes a job in, which was checked.
-    pub(crate) fn submit(&mut self, job: Job, reader: Reader, now: Instant) {
+    pub(crate) fn submit(&mut self, mut job: Job, reader: Reader, now: Instant) {
         self.arrivals += 1;
         self.stats.submitted += 1;
+        if job.sampling.top_k >= self.model.config().vocabulary_size {
+            // As many as there are is no bound, and need not be paid for as one.
+            job.sampling.top_k = 0;
+        }
         self.waiting.push(Sequence::new(self.arrivals, job, reader, now));
     }
 

@@ -38,9 +38,10 @@ fn main() {
                     let choices: Vec<Choice> =
                         (0..count).map(|row| Choice { temperature, seed: run as u64, draw: row as u64 }).collect();
                     let start = Instant::now();
-                    match way {
-                        0 => cpu.linear(&layer, &x, &mut out),
-                        _ => cpu.choosable(&layer, &x, &choices, &mut out),
+                    if way == 0 {
+                        cpu.linear(&layer, &x, &mut out);
+                    } else {
+                        cpu.choosable(&layer, &x, &choices, &mut out);
                     }
                     times.push(start.elapsed().as_secs_f64() * 1e3);
                 }

@@ -176,10 +176,11 @@ pub trait Backend: Send + Sync + 'static {
     fn linear(&self, layer: &Self::Linear, x: &Self::Rows, out: &mut Self::Rows);
 
     /// `out = x·Wᵀ + b` of which one result per row is chosen: those that could be chosen are as [`Self::linear`] gives them, the others
-    /// near enough not to be chosen. `choices` `[rows]`.
-    fn choosable(&self, layer: &Self::Linear, x: &Self::Rows, choices: &[Choice], out: &mut Self::Rows) {
+    /// near enough not to be chosen. `choices` `[rows]`. Returns whether all are as that gives them.
+    fn choosable(&self, layer: &Self::Linear, x: &Self::Rows, choices: &[Choice], out: &mut Self::Rows) -> bool {
         let _ = choices;
         self.linear(layer, x, out);
+        true
     }
 
     /// Several layers that read the same `x`.

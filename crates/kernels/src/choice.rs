@@ -87,19 +87,19 @@ impl Choice {
     }
 
     /// Whether a token whose logit is at most this could be chosen instead of the best: always if it could, rarely if it could
-    /// not. `false` for NaN.
+    /// not. For NaN, too: nothing is known of it.
     #[inline(always)]
     pub(crate) fn may_reach(self, best: &Best, logit: f32, id: u32) -> bool {
         /// Of the exponent, for what rounding takes from it.
         const SLACK: f32 = 1e-3;
         if self.temperature == 0.0 {
-            return logit >= best.bound;
+            return !(logit < best.bound);
         }
         let above = logit - best.top;
         // g ≥ t where −ln(1 − w) ≤ exp(−t), so not where w > exp(−t).
         let exponent = (above / self.temperature - best.bound) * std::f32::consts::LOG2_E + SLACK;
         let least = (self.high(id) >> 8) as f32 * (1.0 / (1_u32 << 24) as f32);
-        least <= power_above(exponent)
+        !(least > power_above(exponent))
     }
 
     /// Noise of the standard Gumbel distribution: `−ln(−ln(1 − w))`, w uniform in 0 .. 1.
@@ -150,12 +150,11 @@ const fn mixed(x: u32) -> u32 {
     x ^ x >> 16
 }
 
-/// At least `2^x`, at most an eighth more; at least the smallest normal number. The exponent's bits with what is left of x as mantissa:
+/// At least `2^x`, at most an eighth more, for x up to 64; at least the smallest normal number; NaN of NaN. The exponent's bits with what is left of x as mantissa:
 /// 1 + f ≥ 2^f in 0 ..= 1.
 #[inline(always)]
 fn power_above(x: f32) -> f32 {
     let clamped = x.clamp(-126.0, 64.0);
-    // NaN becomes 0 and is told apart by whoever compares.
     let bits = ((clamped + 127.0) * (1_u32 << 23) as f32) as i32;
     let power = f32::from_bits(bits as u32);
     if x.is_nan() { f32::NAN } else { power }

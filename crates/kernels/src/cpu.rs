@@ -172,10 +172,16 @@ impl Backend for Cpu {
         }
     }
 
-    fn choosable(&self, layer: &Linear, x: &Rows, choices: &[Choice], out: &mut Rows) {
+    fn choosable(&self, layer: &Linear, x: &Rows, choices: &[Choice], out: &mut Rows) -> bool {
         match layer {
-            Linear::Screened(layer) if x.rows <= screen::ROWS_MAX => self.screened(layer, x, choices, out),
-            _ => self.linear(layer, x, out),
+            Linear::Screened(layer) if x.rows <= screen::ROWS_MAX => {
+                self.screened(layer, x, choices, out);
+                false
+            }
+            _ => {
+                self.linear(layer, x, out);
+                true
+            }
         }
     }
 
@@ -279,9 +285,9 @@ impl Backend for Cpu {
         let mut packed = Vec::with_capacity(COUNT);
         for (layer, out) in layers.into_iter().zip(outs) {
             out.resize(x.rows, layer.rows());
-            match layer {
-                Linear::Plain(layer) => self.product(layer, x, out, false),
-                Linear::Packed(layer) | Linear::Screened(Screened { full: layer, .. }) => packed.push((layer, out)),
+            match layer.packed() {
+                Err(layer) => self.product(layer, x, out, false),
+                Ok(layer) => packed.push((layer, out)),
             }
         }
         // Layers of one model mostly have one form; those that differ get their own activations.
@@ -293,11 +299,9 @@ impl Backend for Cpu {
     }
 
     fn linear_add(&self, layer: &Linear, x: &Rows, _scratch: &mut Rows, residual: &mut Rows) {
-        match layer {
-            Linear::Plain(layer) => self.product(layer, x, residual, true),
-            Linear::Packed(layer) | Linear::Screened(Screened { full: layer, .. }) => {
-                self.packed_product(layer.form(self.isa), vec![(layer, residual)], x, true);
-            }
+        match layer.packed() {
+            Err(layer) => self.product(layer, x, residual, true),
+            Ok(layer) => self.packed_product(layer.form(self.isa), vec![(layer, residual)], x, true),
         }
     }
 

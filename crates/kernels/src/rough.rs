@@ -1,14 +1,14 @@
 //! A rough copy of dense rows in 4 bits per value, and how far it may be off. It must not know what it is good for.
 //!
 //! Values are rounded to E2M1 with an E8M0 scale per block of 32, the least with which nothing is cut off. Of each row is told
-//! how far its values are off, in all and in the worst block, and how large they are.
+//! which part of its values the errors are, and how far those are off beside that, in all and in the worst block.
 
 use crate::decode::{FP4_VALUES, decode_dense, e8m0_to_f32};
 use crate::packed::{BLOCK_COLUMNS, PANEL_ROWS, PackedFormat, Rows, dense_rows, pack_mxfp4, round_q8};
 use crate::storage::{DenseFormat, DenseMatrix, Mxfp4Layout};
 
 /// Bytes of a panel's [`Spreads`], one field after the other.
-pub(crate) const SPREAD_BYTES: usize = 3 * PANEL_ROWS * size_of::<f32>();
+pub(crate) const SPREAD_BYTES: usize = 4 * PANEL_ROWS * size_of::<f32>();
 
 /// The greatest magnitude of E2M1.
 const GREATEST: f32 = 6.0;
@@ -17,14 +17,16 @@ const BETWEEN: [f32; 7] = [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0];
 /// An E8M0 scale of NaN.
 const NAN_SCALE: u8 = 255;
 
-/// Mean squares of sixteen rows.
+/// How far sixteen rows of the copy are off. With values w and errors e, `e = part · w + rest`, the rest being at right angles to w.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spreads {
-    /// Of the copy's errors, all columns together.
+    /// `|part / (1 + part)|`: of a result of the copy, how much is the part's.
+    pub(crate) parts: [f32; PANEL_ROWS],
+    /// Mean square of the rest, all columns together.
     pub(crate) errors: [f32; PANEL_ROWS],
-    /// Of those of the worst block.
+    /// That of the worst block.
     pub(crate) worst: [f32; PANEL_ROWS],
-    /// Of the values of the greatest block.
+    /// Mean square of the values of the greatest block.
     pub(crate) sizes: [f32; PANEL_ROWS],
 }
 
@@ -35,13 +37,13 @@ impl Spreads {
         let numbers = bytes.as_chunks().0;
         let number = |at: usize| f32::from_le_bytes(numbers[at]);
         let field = |index: usize| std::array::from_fn(|row| number(index * PANEL_ROWS + row));
-        Self { errors: field(0), worst: field(1), sizes: field(2) }
+        Self { parts: field(0), errors: field(1), worst: field(2), sizes: field(3) }
     }
 
     /// The bytes of a panel's spreads.
     pub(crate) fn write(&self, out: &mut [u8]) {
-        let Self { errors, worst, sizes } = self;
-        let numbers = errors.iter().chain(worst).chain(sizes);
+        let Self { parts, errors, worst, sizes } = self;
+        let numbers = parts.iter().chain(errors).chain(worst).chain(sizes);
         numbers.zip(out.as_chunks_mut().0).for_each(|(number, to)| *to = number.to_le_bytes());
     }
 }
@@ -50,24 +52,25 @@ impl Spreads {
 pub(crate) fn pack_rough(matrix: &DenseMatrix, format: PackedFormat, panel: usize, out: &mut [u8]) -> Spreads {
     let (rows, columns) = (dense_rows(matrix, panel), matrix.columns);
     let (row_bytes, blocks) = (columns / 2, columns / BLOCK_COLUMNS);
-    let mut spreads = Spreads { errors: [0.0; PANEL_ROWS], worst: [0.0; PANEL_ROWS], sizes: [0.0; PANEL_ROWS] };
+    let none = [0.0; PANEL_ROWS];
+    let mut spreads = Spreads { parts: none, errors: none, worst: none, sizes: none };
     let (mut values, mut nibbles, mut scales) =
         (vec![0.0; columns], vec![0; PANEL_ROWS * row_bytes], vec![0; PANEL_ROWS * blocks]);
+    let mut errors = vec![0.0; columns];
     for (row, bytes) in rows.iter().enumerate() {
         let Some(bytes) = bytes else { continue };
         held(format, matrix.format, bytes, &mut values);
         let (nibbles, scales) = (&mut nibbles[row * row_bytes..][..row_bytes], &mut scales[row * blocks..][..blocks]);
-        let (mut error, mut worst, mut size) = (0.0, 0.0, 0.0);
-        for ((values, nibbles), scale) in values.as_chunks().0.iter().zip(nibbles.as_chunks_mut().0).zip(scales) {
+        let rounded = values.as_chunks().0.iter().zip(nibbles.as_chunks_mut().0).zip(scales);
+        for (((values, nibbles), scale), errors) in rounded.zip(errors.as_chunks_mut().0) {
             *scale = round(values, nibbles);
-            // What is not a number must not be passed over.
-            let greater = |most: f32, sum: f32| if sum <= most { most } else { sum };
-            let sums = squares(values, nibbles, *scale);
-            error += sums.0;
-            (worst, size) = (greater(worst, sums.0), greater(size, sums.1));
+            difference(values, nibbles, *scale, errors);
         }
-        spreads.errors[row] = error / columns as f32;
-        [spreads.worst[row], spreads.sizes[row]] = [worst, size].map(|sum| sum / BLOCK_COLUMNS as f32);
+        let part = dot(&errors, &values) / dot(&values, &values).max(f32::MIN_POSITIVE);
+        errors.iter_mut().zip(&values).for_each(|(error, value)| *error -= part * value);
+        spreads.parts[row] = (part / (1.0 + part)).abs();
+        spreads.errors[row] = dot(&errors, &errors) / columns as f32;
+        [spreads.worst[row], spreads.sizes[row]] = [&errors, &values].map(|values| greatest_square(values));
     }
     let parts = |row: usize| (&nibbles[row * row_bytes..][..row_bytes], &scales[row * blocks..][..blocks]);
     let parts: Rows<(&[u8], &[u8])> = std::array::from_fn(|row| rows[row].map(|_| parts(row)));
@@ -75,17 +78,32 @@ pub(crate) fn pack_rough(matrix: &DenseMatrix, format: PackedFormat, panel: usiz
     spreads
 }
 
-/// Sums of the squares of a block's errors and of its values.
-fn squares(values: &[f32; BLOCK_COLUMNS], nibbles: &[u8; BLOCK_COLUMNS / 2], scale: u8) -> (f32, f32) {
+/// What a block's copy has more than its values.
+fn difference(
+    values: &[f32; BLOCK_COLUMNS],
+    nibbles: &[u8; BLOCK_COLUMNS / 2],
+    scale: u8,
+    out: &mut [f32; BLOCK_COLUMNS],
+) {
     let scale = e8m0_to_f32(scale);
-    let mut sums = (0.0, 0.0);
-    for (pair, byte) in values.as_chunks::<2>().0.iter().zip(nibbles) {
-        for (value, code) in pair.iter().zip([byte & 15, byte >> 4]) {
-            let off = value - FP4_VALUES[usize::from(code)] * scale;
-            sums = (sums.0 + off * off, sums.1 + value * value);
-        }
+    for ((out, value), byte) in out.as_chunks_mut::<2>().0.iter_mut().zip(values.as_chunks::<2>().0).zip(nibbles) {
+        *out = [byte & 15, byte >> 4].map(|code| FP4_VALUES[usize::from(code)] * scale);
+        out.iter_mut().zip(value).for_each(|(out, value)| *out -= value);
     }
-    sums
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0; 16];
+    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
+        sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum += a * b);
+    }
+    sums.iter().sum()
+}
+
+/// The greatest mean square of a block; not a number where one is not.
+fn greatest_square(values: &[f32]) -> f32 {
+    let squares = values.chunks_exact(BLOCK_COLUMNS).map(|block| dot(block, block) / BLOCK_COLUMNS as f32);
+    squares.fold(0.0, |most, square| if square <= most { most } else { square })
 }
 
 /// The values of a row as a packed form holds them.
@@ -182,10 +200,25 @@ mod tests {
         let mut bytes = [0; SPREAD_BYTES];
         found.write(&mut bytes);
         assert_eq!(Spreads::read(&bytes), found);
-        // 5 is between 4 and 6.
+        // 5 is between 4 and 6, and became one of them, the same for all.
         let (small, large) = ((0.25 + 1.0 + 36.0 + 9.0) / 4.0, (25.0 + 36.0) / 2.0);
-        let of = |row: usize| [found.errors[row], found.worst[row], found.sizes[row]];
-        assert_eq!([of(0), of(1)], [[0.0, 0.0, small], [0.25, 0.5, large]]);
-        assert_eq!(of(3), [0.0; 3], "there is no such row");
+        let of = |row: usize| [found.parts[row], found.errors[row], found.worst[row], found.sizes[row]];
+        assert_eq!(of(0), [0.0, 0.0, 0.0, small]);
+        let part: f32 = 16.0 * 5.0 / (32.0 * small + 32.0 * large);
+        let blocks = [32.0 * small * part.powi(2), 16.0 * (1.0 - 5.0 * part).powi(2) + 16.0 * (6.0 * part).powi(2)];
+        let expected = [part / (1.0 + part), (blocks[0] + blocks[1]) / 64.0, blocks[1] / 32.0, large];
+        assert!(of(1).iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-5), "{:?}", of(1));
+        assert_eq!(of(3), [0.0; 4], "there is no such row");
+    }
+
+    #[test]
+    fn what_is_off_alike_everywhere_is_no_error_beside_that() {
+        // 4.9 and −4.9 become 4 and −4, in every block.
+        let value = |row: usize, column: usize| if (row + column) % 3 == 0 { 4.9 } else { -4.9 };
+        let bytes = (0..16).flat_map(|r| (0..64).flat_map(move |c| f32_to_bf16(value(r, c)).to_le_bytes())).collect();
+        let matrix = DenseMatrix { format: DenseFormat::BF16, rows: 16, columns: 64, bytes: Bytes::from_vec(bytes) };
+        let found = pack_rough(&matrix, PackedFormat::BF16, 0, &mut vec![0; PackedFormat::Mxfp4.panel_bytes(64)]);
+        assert!(found.parts.iter().all(|part| (part - 0.9 / 4.0).abs() < 3e-3), "{found:?}");
+        assert!(found.errors.iter().chain(&found.worst).all(|error| *error < 1e-9), "{found:?}");
     }
 }

@@ -67,7 +67,7 @@ struct Work<B: Backend> {
     ids: Vec<u32>,
     /// The rows whose logits are wanted.
     wanted: Vec<usize>,
-    /// For each of those, what its logits are wanted for, where only that counts.
+    /// For each of those, what its logits are wanted for, where only that counts; once they are computed, where only that is right.
     choices: Vec<Option<Choice>>,
 }
 

@@ -166,8 +166,8 @@ pub trait Model: Send {
     /// that are not finite mean that the weights are broken; the tokens count as appended then.
     fn forward(&mut self, batch: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), Error>;
 
-    /// All logits `[vocabulary]` of a row of the last forward pass, counted over its wanted rows, that was asked for a choice only: for
-    /// whoever then chooses in another way.
+    /// Makes the logits `[vocabulary]` that a row of the last forward pass had for a choice only all of that row's logits: for whoever then
+    /// chooses in another way. Rows are counted over all that were wanted.
     fn complete(&mut self, row: usize, logits: &mut [f32]);
 }
 

@@ -373,9 +373,13 @@ impl Model for Scripted {
 
 /// Leaves nothing right that is not chosen, so that whoever asked for a choice only can use no more than that.
 fn spoil(row: &mut [f32], choice: Choice) {
-    let chosen = choice.pick(row);
-    let others = row.iter_mut().zip(0..).filter(|&(_, id)| Some(id) != chosen);
-    others.for_each(|(logit, _)| *logit -= 1.0);
+    /// More than noise of a draw at any temperature that a test would set.
+    const BELOW: f32 = 1e4;
+    let Some(chosen) = choice.pick(row) else { return };
+    let least = row[chosen as usize] - BELOW;
+    // What was likely becomes unlikely, too.
+    let others = row.iter_mut().zip(0..).filter(|&(_, id)| id != chosen);
+    others.for_each(|(logit, _)| *logit = least - *logit);
 }
 
 #[cfg(test)]

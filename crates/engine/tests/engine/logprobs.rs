@@ -107,12 +107,11 @@ fn alternatives_are_the_models_own_whatever_the_settings() {
 #[test]
 fn whether_probabilities_are_asked_for_changes_no_token() {
     // The model spoils all logits but the one that is chosen where nobody asks for them.
-    let noisy = Scripted::noisy(config(4096), 5, vec![(7, 2.0), (9, 2.0)]);
+    let noisy = Scripted::noisy(config(4096), 5, vec![(7, 6.0), (9, 6.0)]);
     let engine = Engine::new(Box::new(noisy), Limits::single(4096, 64)).unwrap();
     let warm = Sampling { temperature: 0.8, seed: 11, ..Sampling::default() };
     let text: Vec<u32> = prompt(5, 70).into_iter().map(|id| id % VOCABULARY as u32).collect();
-    let fits = |sampling: &Sampling| sampling.logit_bias.iter().all(|&(id, _)| (id as usize) < VOCABULARY);
-    for sampling in samplings().into_iter().chain([warm]).filter(fits) {
+    for sampling in samplings().into_iter().chain([warm]) {
         for drafts in [Drafts::Off, Drafts::Always(DraftLimits::default())] {
             let job = Job { sampling: sampling.clone(), drafts, tokens_max: Some(60), ..job(&text) };
             let [asked, unasked] = [Some(0), None].map(|top_logprobs| {
@@ -126,6 +125,7 @@ fn whether_probabilities_are_asked_for_changes_no_token() {
             assert_eq!(are_near, !is_free, "nothing else is computed where a setting needs all: {sampling:?}");
         }
     }
+    assert!(engine.stats().accepted_tokens > 50, "draws of later rows count, too: {:?}", engine.stats());
 }
 
 #[test]

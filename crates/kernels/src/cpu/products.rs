@@ -161,9 +161,14 @@ impl Cpu {
 
 impl Linear {
     pub(super) fn rows(&self) -> usize {
+        self.packed().map_or_else(|layer| layer.matrix.rows, |layer| layer.matrix.rows)
+    }
+
+    /// In panels, or else as it lies.
+    pub(super) const fn packed(&self) -> Result<&PackedLinear, &LinearWeights> {
         match self {
-            Self::Plain(layer) => layer.matrix.rows,
-            Self::Packed(layer) | Self::Screened(Screened { full: layer, .. }) => layer.matrix.rows,
+            Self::Plain(layer) => Err(layer),
+            Self::Packed(layer) | Self::Screened(Screened { full: layer, .. }) => Ok(layer),
         }
     }
 }

@@ -41,7 +41,7 @@ pub(in crate::cpu) unsafe fn rms_norm<L: Lanes>(x: &[f32], weight: &[f32], epsil
 }
 
 /// Blocks whose greatest magnitude is below this are zero, with a scale of 1: the inverse of theirs would not be a number.
-const QUANTISED_MIN: f32 = 1e-30;
+pub(super) const QUANTISED_MIN: f32 = 1e-30;
 
 /// A block of activations as signed bytes: `x ≈ scale · out`, the greatest magnitude at 127. Returns the scale, and the sum of
 /// the bytes. What is not finite makes the scale not finite, so that it is seen in the result. `steps` is 127.

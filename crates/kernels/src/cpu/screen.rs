@@ -2,10 +2,11 @@
 //! with their own weights. It must not know tokens or settings.
 //!
 //! What is chosen is what all rows' own products would have given. A result of the copy is off by `Σ e·x`, e being the errors of
-//! the row's weights. Taken as independent and centred, with the mean square E of their block, they give it the variance `Σ E·X`, X being
-//! the sum of x² in a block. Of E only the mean and the greatest are kept, so the variance is bounded by the worst order, in which the
-//! greatest E meet the greatest X. A row is passed over only where it would have to be off by [`DEVIATIONS`] times the root of that, which
-//! is also more than it can be off when all of x is one column: errors of E2M1 are at most 4 times their root mean square.
+//! the row's weights w. What of e is a part of w moves the result in proportion, and is allowed for as such: a row that wins has an x
+//! that is like it. The rest is taken as independent of x and centred; with the mean square E of a block it has the variance `Σ E·X`, X being the
+//! sum of x² in the block. Of E only the mean and the greatest are kept, so the variance is bounded by the worst order, in which the greatest
+//! E meet the greatest X. A row is passed over only where that rest would have to be [`DEVIATIONS`] times the root of it, which is also
+//! more than it can be when all of x is one column: no error is more than √32 times its block's root mean square.
 
 pub(super) mod look;
 
@@ -16,6 +17,7 @@ use super::activations::{Activations, Form};
 use super::packed_linear::{PackedLinear, product};
 use super::product::Output;
 use super::products::Device;
+use super::rows::QUANTISED_MIN;
 use super::{Cpu, Rows};
 use crate::choice::{Best, Choice};
 use crate::pack::PackStore;
@@ -29,16 +31,16 @@ use look::{LOOKED_AT, Look, Margin};
 pub(super) const SCREENED_FROM_BYTES: usize = 64 << 20;
 /// Rows of x that are screened together; more are multiplied as usual: they share what is read, and each would look for its own.
 pub(super) const ROWS_MAX: usize = 8;
-/// Standard deviations that a result of the copy may be off: one in 10¹⁵ is off by more.
+/// Standard deviations that a result of the copy may be off: of normal errors one in 10¹⁵ is off by more.
 const DEVIATIONS: f32 = 8.0;
 /// Panels whose own products are computed first: they say how good a result must be.
 const FIRST_PANELS: usize = 24;
 /// Steps of an activation's byte.
 const STEPS: f32 = 254.0;
 /// What bf16 is off at most, relative.
-const BF16_ERROR: f32 = 1.0 / 512.0;
-/// What is lost at most when products are added up in f32, of `√Σx²` times the root of the values' mean square.
-const SUMMING: f32 = 3e-4;
+const BF16_ERROR: f32 = 1.0 / 256.0;
+/// What may be lost when products are added up in f32, of `√Σx²` times the root of the values' mean square.
+const SUMMING: f32 = 1e-3;
 
 /// A layer and its rough copy.
 pub struct Screened {
@@ -78,10 +80,12 @@ impl Screened {
         let panels = full.matrix.panels();
         let known: Vec<OnceLock<Spreads>> = vec![OnceLock::new(); panels];
         let size = (panels, PackedFormat::Mxfp4.panel_bytes(columns));
-        let bytes = store.filled(pool, &[&source.bytes], size, |panel, out| {
+        // Copies of what was rounded to bytes and of what was not are different ones.
+        let samples = [&source.bytes, &Bytes::from_vec(vec![format as u8])];
+        let bytes = store.filled(pool, &samples, size, |panel, out| {
             let _ = known[panel].set(pack_rough(source, format, panel, out));
         });
-        let spreads = store.filled(pool, &[&source.bytes], (panels, SPREAD_BYTES), |panel, out| {
+        let spreads = store.filled(pool, &samples, (panels, SPREAD_BYTES), |panel, out| {
             let made = || pack_rough(source, format, panel, &mut vec![0; size.1]);
             known[panel].get_or_init(made).write(out);
         });
@@ -105,12 +109,17 @@ fn is_worth_it(matrix: &PackedMatrix, from_bytes: usize) -> bool {
 impl Margin {
     /// For a row of x that the layer multiplies in this form, and the copy in bytes.
     fn of(x: &[f32], form: Form) -> Self {
+        let greatest_of = |values: &[f32]| values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        let greatest = greatest_of(x);
+        let unit = if greatest > 0.0 { greatest } else { 1.0 };
         let mut rounding = 0.0_f32;
         let square = |block: &[f32]| {
-            let greatest = block.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-            let lost = block.len() as f32 * (greatest / STEPS).powi(2);
+            let greatest = greatest_of(block);
+            // What is so small becomes zero.
+            let steps = if greatest < QUANTISED_MIN { 1.0 } else { STEPS };
+            let lost = block.len() as f32 * (greatest / unit / steps).powi(2);
             rounding += lost;
-            (block.iter().map(|value| value * value).sum::<f32>().sqrt() + lost.sqrt()).powi(2)
+            (block.iter().map(|value| (value / unit).powi(2)).sum::<f32>().sqrt() + lost.sqrt()).powi(2)
         };
         let mut squares: Vec<f32> = x.chunks(BLOCK_COLUMNS).map(square).collect();
         let (norm, rounding) = (squares.iter().sum::<f32>().sqrt(), rounding.sqrt());
@@ -126,6 +135,7 @@ impl Margin {
         let tangent = squares.get(middle).copied().unwrap_or(0.0);
         let above: f32 = squares[..middle].iter().map(|square| square - tangent).sum();
         Self {
+            greatest,
             errors: DEVIATIONS * DEVIATIONS * squares.len() as f32 * tangent,
             worst: DEVIATIONS * DEVIATIONS * above,
             sizes: DEVIATIONS * apart + SUMMING * norm,
@@ -149,6 +159,7 @@ impl Cpu {
         let mut searches: Vec<Search<'_>> = searches.collect();
         find_first(device, &mut searches);
         multiply_next(device, layer, &activations, &mut searches);
+        searches.iter_mut().for_each(Search::note_best);
         find_rest(device, layer, &mut searches);
         multiply_next(device, layer, &activations, &mut searches);
     }
@@ -166,6 +177,19 @@ impl<'a> Search<'a> {
             next: Vec::new(),
             greatest: Vec::new(),
         }
+    }
+
+    /// The best of the results that are known.
+    fn note_best(&mut self) {
+        let known = (0..self.known.len()).filter(|&panel| self.known[panel]);
+        let results = known.flat_map(|panel| self.panel(panel).iter().zip((panel * PANEL_ROWS) as u32..));
+        let top = results
+            .clone()
+            .filter(|(value, _)| value.is_finite())
+            .fold(f32::NEG_INFINITY, |top, (&value, _)| top.max(value));
+        let mut best = Best::above(top);
+        results.for_each(|(&value, id)| self.choice.offer(&mut best, value, id));
+        self.best = best;
     }
 
     /// The results of a pass.
@@ -250,21 +274,7 @@ fn multiply_next(device: Device<'_>, layer: &Screened, activations: &Activations
         out[..count].copy_from_slice(&values[..count]);
         known[panel] = true;
     }
-    for search in searches {
-        let panels = std::mem::take(&mut search.next);
-        if search.best.id.is_none() {
-            let values = panels.iter().flat_map(|&panel| search.panel(panel));
-            search.best =
-                Best::above(values.copied().filter(|value| value.is_finite()).fold(f32::NEG_INFINITY, f32::max));
-        }
-        let mut best = search.best;
-        for panel in panels {
-            for (&value, id) in search.panel(panel).iter().zip((panel * PANEL_ROWS) as u32..) {
-                search.choice.offer(&mut best, value, id);
-            }
-        }
-        search.best = best;
-    }
+    searches.iter_mut().for_each(|search| search.next.clear());
 }
 
 #[cfg(test)]

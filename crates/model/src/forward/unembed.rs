@@ -25,17 +25,26 @@ impl<B: Backend> GptOss<B> {
             let rows = first..(first + UNEMBED_ROWS).min(wanted);
             self.end(rows.clone());
             let (backend, work) = (&self.backend, &mut self.work);
-            let choices: Option<Vec<Choice>> = work.choices[rows].iter().copied().collect();
-            match choices {
+            let choices: Option<Vec<Choice>> = work.choices[rows.clone()].iter().copied().collect();
+            let are_all = match choices {
                 Some(choices) => backend.choosable(&self.unembedding, &work.normed, &choices, &mut work.scratch),
-                None => backend.linear(&self.unembedding, &work.normed, &mut work.scratch),
+                None => {
+                    backend.linear(&self.unembedding, &work.normed, &mut work.scratch);
+                    true
+                }
+            };
+            if are_all {
+                work.choices[rows].fill(None);
             }
             backend.read(&work.scratch, logits);
         }
     }
 
-    /// All logits of one of the wanted rows.
+    /// All logits of one of the wanted rows, if it has others yet.
     pub(super) fn unembed_row(&mut self, row: usize, logits: &mut [f32]) {
+        if self.work.choices[row].is_none() {
+            return;
+        }
         self.end(row..row + 1);
         let (backend, work) = (&self.backend, &mut self.work);
         backend.linear(&self.unembedding, &work.normed, &mut work.scratch);

@@ -41,10 +41,15 @@ fn each_row_of_a_span_has_its_own_draw() {
             assert_eq!(choice.pick(found), id, "{form:?}, row {row}");
             let different = expected.iter().zip(found).filter(|(expected, found)| expected != found).count();
             assert!(different > vocabulary / 2, "{form:?}, row {row}: nothing was passed over");
+            let mut whole = found.to_vec();
+            rough.complete(row, &mut whole);
+            assert_eq!(whole, expected, "{form:?}, row {row}");
         }
         // Beside somebody who wants all, everybody gets all.
         let all = forward(&mut plain, &[(a, &IDS[9..10], Wanted::Last), (b, &IDS[..1], Wanted::Last)]);
-        let mixed = forward(&mut rough, &[(a, &IDS[9..10], greatest), (b, &IDS[..1], Wanted::Last)]);
+        let mut mixed = forward(&mut rough, &[(a, &IDS[9..10], greatest), (b, &IDS[..1], Wanted::Last)]);
         assert_eq!(all, mixed);
+        rough.complete(0, &mut mixed[..vocabulary]);
+        assert_eq!(all, mixed, "nothing is missing");
     }
 }

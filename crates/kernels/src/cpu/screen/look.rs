@@ -7,9 +7,12 @@ use crate::rough::{SPREAD_BYTES, Spreads};
 /// Panels of a pass.
 pub(in crate::cpu) const LOOKED_AT: usize = u64::BITS as usize;
 
-/// How far the copy's results are off at most, by a row's [`Spreads`]: `√(errors · its errors + worst · its worst) + sizes · √its sizes`.
+/// How far the copy's results are off at most, by a row's [`Spreads`]: `|result| · its part + greatest · (√(errors · its errors + worst · its
+/// worst) + sizes · √its sizes)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::cpu) struct Margin {
+    /// The greatest magnitude of x; the others are relative to it.
+    pub(in crate::cpu) greatest: f32,
     pub(in crate::cpu) errors: f32,
     pub(in crate::cpu) worst: f32,
     pub(in crate::cpu) sizes: f32,
@@ -62,8 +65,9 @@ pub(in crate::cpu) unsafe fn reaching(look: &Look<'_>) -> u64 {
         let mut may = [false; PANEL_ROWS];
         for row in 0..PANEL_ROWS {
             let square = spreads.errors[row] * margin.errors + spreads.worst[row] * margin.worst;
-            let off = square.sqrt() + spreads.sizes[row].sqrt() * margin.sizes;
-            may[row] = choice.may_reach(&best, values[row] + off, first + row as u32);
+            let off = margin.greatest * (square.sqrt() + spreads.sizes[row].sqrt() * margin.sizes);
+            let most = values[row] + values[row].abs() * spreads.parts[row] + off;
+            may[row] = choice.may_reach(&best, most, first + row as u32);
         }
         reaching |= u64::from(may.iter().fold(false, |any, &may| any | may)) << panel;
     }
