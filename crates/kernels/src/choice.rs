@@ -93,13 +93,13 @@ impl Choice {
         /// Of the exponent, for what rounding takes from it.
         const SLACK: f32 = 1e-3;
         if self.temperature == 0.0 {
-            return !(logit < best.bound);
+            return logit >= best.bound || logit.is_nan();
         }
         let above = logit - best.top;
         // g ≥ t where −ln(1 − w) ≤ exp(−t), so not where w > exp(−t).
         let exponent = (above / self.temperature - best.bound) * std::f32::consts::LOG2_E + SLACK;
         let least = (self.high(id) >> 8) as f32 * (1.0 / (1_u32 << 24) as f32);
-        !(least > power_above(exponent))
+        least <= power_above(exponent)
     }
 
     /// Noise of the standard Gumbel distribution: `−ln(−ln(1 − w))`, w uniform in 0 .. 1.
@@ -150,14 +150,14 @@ const fn mixed(x: u32) -> u32 {
     x ^ x >> 16
 }
 
-/// At least `2^x`, at most an eighth more, for x up to 64; at least the smallest normal number; NaN of NaN. The exponent's bits with what is left of x as mantissa:
+/// At least `2^x`, at most an eighth more, for x up to 64; at least the smallest normal number; infinity for NaN. The exponent's bits with what is left of x as mantissa:
 /// 1 + f ≥ 2^f in 0 ..= 1.
 #[inline(always)]
 fn power_above(x: f32) -> f32 {
     let clamped = x.clamp(-126.0, 64.0);
     let bits = ((clamped + 127.0) * (1_u32 << 23) as f32) as i32;
     let power = f32::from_bits(bits as u32);
-    if x.is_nan() { f32::NAN } else { power }
+    if x.is_nan() { f32::INFINITY } else { power }
 }
 
 /// Minus infinity for what is not finite.
@@ -251,7 +251,7 @@ mod tests {
             assert!(found >= expected * (1.0 - 1e-5), "{x}: {found} below {expected}");
             assert!(x < -126.0 || found <= expected * 1.07, "{x}: {found} for {expected}");
         }
-        assert!(power_above(f32::NAN).is_nan() && power_above(f32::NEG_INFINITY) > 0.0);
+        assert!(power_above(f32::NAN) == f32::INFINITY && power_above(f32::NEG_INFINITY) > 0.0);
     }
 
     #[test]

@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn what_is_off_alike_everywhere_is_no_error_beside_that() {
         // 4.9 and −4.9 become 4 and −4, in every block.
-        let value = |row: usize, column: usize| if (row + column) % 3 == 0 { 4.9 } else { -4.9 };
+        let value = |row: usize, column: usize| if (row + column).is_multiple_of(3) { 4.9 } else { -4.9 };
         let bytes = (0..16).flat_map(|r| (0..64).flat_map(move |c| f32_to_bf16(value(r, c)).to_le_bytes())).collect();
         let matrix = DenseMatrix { format: DenseFormat::BF16, rows: 16, columns: 64, bytes: Bytes::from_vec(bytes) };
         let found = pack_rough(&matrix, PackedFormat::BF16, 0, &mut vec![0; PackedFormat::Mxfp4.panel_bytes(64)]);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails by unwrap says where")]
 
 mod cancelling;
+mod choices;
 mod constrained;
 mod draining;
 mod limits;

@@ -192,8 +192,9 @@ fn a_row_that_is_rounded_one_way_is_still_found() {
     // Row 4,000 loses a fifth in the copy; hundreds of others lose nothing there and come out greater, though they are less.
     let mut weights = numbers(ROWS * COLUMNS, 12).into_iter().map(|value| value * 0.1).collect::<Vec<_>>();
     let signs: Vec<f32> = numbers(COLUMNS, 13).into_iter().map(f32::signum).collect();
-    for row in (0..ROWS).step_by(7) {
-        (0..COLUMNS).for_each(|column| weights[row * COLUMNS + column] = 4.0 * signs[column]);
+    for row in (0..4000).step_by(7) {
+        (0..COLUMNS)
+            .for_each(|column| weights[row * COLUMNS + column] = if column < 70 { 6.0 * signs[column] } else { 0.0 });
     }
     (0..COLUMNS).for_each(|column| weights[4000 * COLUMNS + column] = 4.9 * signs[column]);
     for form in [WeightForm::Packed, WeightForm::PackedEight] {
