@@ -315,7 +315,7 @@ impl Cpu {
     }
 
     /// Most bytes that a layer's cache takes while `positions` positions are appended, at most `chunk` at a time; what
-    /// [`Backend::kv_bytes`] says never exceeds it.
+    /// [`Backend::kv_bytes`](crate::Backend::kv_bytes) says never exceeds it.
     #[must_use]
     pub fn kv_bytes_max(
         kv_heads: usize,
