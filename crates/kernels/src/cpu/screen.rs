@@ -66,7 +66,7 @@ struct Search<'a> {
 }
 
 impl Screened {
-    /// Copies a layer, of whose rows `full` was made; `None` where that is not worth it or not possible.
+    /// Copies a layer, of whose rows `full` was made; `full` alone where that is not worth it or not possible.
     pub(super) fn pack(
         full: PackedLinear,
         (source, has_bias): (&DenseMatrix, bool),
